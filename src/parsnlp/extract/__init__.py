@@ -1,0 +1,1 @@
+"""Finding: from a note's text to findings with their assertion and attributes."""

@@ -1,0 +1,115 @@
+"""ConText, one sentence at a time: which cue reaches which target.
+
+The algorithm is medspaCy's ConText with its two terminator defects mended (a rule with `max_scope` obeys terminators; of
+several terminators the nearest counts) and with scopes that never leave the sentence, so its cost is linear in the note.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from parsnlp.extract.matching import Match, Matcher, prune
+from parsnlp.rules import Rule
+
+_WORD = re.compile(r"[^ ]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A cue's match and its reach in the clean sentence: `before` and `after` are (start, end) or None."""
+
+    match: Match
+    before: tuple[int, int] | None
+    after: tuple[int, int] | None
+
+    def reaches(self, start: int, end: int) -> bool:
+        """Whether a target at clean `start:end` lies in the reach."""
+        return any(side is not None and side[0] <= start and end <= side[1] for side in (self.before, self.after))
+
+
+class Context:
+    """The context rules, ready to run."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._matcher = Matcher(rules, longest=False)
+
+    def scopes(self, text: str, targets: Sequence[tuple[int, int]]) -> list[Scope]:
+        """The cues of a clean sentence with their reach. A cue that overlaps a target is part of it, not a cue."""
+        hits = self._matcher.find(text)
+        if not hits:
+            return []
+        # Cues compete with cues (the longest wins; pseudo cues silence what they cover); terminators of one category
+        # compete among themselves, and a cue's own words never end another cue's reach.
+        kept = prune(hits, key=lambda hit: hit.rule.category if _terminates(hit) else hit.rule.category == "known")
+        cues = [hit for hit in kept if not _terminates(hit)]
+        stops = [
+            hit
+            for hit in kept
+            if _terminates(hit) and not any(cue.start <= hit.start and hit.end <= cue.end for cue in cues if not _empty(hit))
+        ]
+        found = []
+        for cue in cues:
+            if cue.rule.direction == "pseudo" or any(start < cue.end and cue.start < end for start, end in targets):
+                continue
+            found.append(self._scope(text, cue, stops + cues))
+        return found
+
+    @staticmethod
+    def _scope(text: str, cue: Match, others: Sequence[Match]) -> Scope:
+        names = cue.rule.terminated_by
+        stoppers = [
+            other
+            for other in others
+            if other is not cue and other.rule.category in names and other.rule.direction != "pseudo"
+        ]
+        before = after = None
+        if cue.rule.direction in ("forward", "bidirectional"):
+            stop = min((other.start for other in stoppers if other.start >= cue.end), default=len(text))
+            after = (cue.end, _limited(text, cue.end, stop, cue.rule.max_scope))
+        if cue.rule.direction in ("backward", "bidirectional"):
+            stop = max((other.end for other in stoppers if other.end <= cue.start), default=0)
+            before = (_limited_back(text, stop, cue.start, cue.rule.max_scope), cue.start)
+        return Scope(cue, before, after)
+
+    @staticmethod
+    def edges(scopes: Sequence[Scope], targets: Sequence[tuple[int, int]]) -> list[list[Scope]]:
+        """For each target the scopes that reach it, `max_targets` obeyed (the nearest targets win)."""
+        reached: list[list[Scope]] = [[] for _ in targets]
+        for scope in scopes:
+            hit = [i for i, (start, end) in enumerate(targets) if scope.reaches(start, end)]
+            limit = scope.match.rule.max_targets
+            if limit is not None and len(hit) > limit:
+                middle = scope.match
+                hit.sort(key=lambda i: max(targets[i][0] - middle.end, middle.start - targets[i][1]))
+                hit = hit[:limit]
+            for i in hit:
+                reached[i].append(scope)
+        return reached
+
+
+def _terminates(match: Match) -> bool:
+    return match.rule.direction == "terminate"
+
+
+def _empty(match: Match) -> bool:
+    return match.end - match.start <= 1
+
+
+def _limited(text: str, start: int, stop: int, words: int | None) -> int:
+    if words is None:
+        return stop
+    for count, word in enumerate(_WORD.finditer(text, start, stop), 1):
+        if count == words:
+            # A target may run over the limit's last word: reach to the end of the limit plus its own words.
+            rest = re.compile(r"(?: [^ ]+){0,4}").match(text, word.end(), stop)
+            return rest.end() if rest else word.end()
+    return stop
+
+
+def _limited_back(text: str, stop: int, end: int, words: int | None) -> int:
+    if words is None:
+        return stop
+    starts = [word.start() for word in _WORD.finditer(text, stop, end)]
+    return starts[-words] if len(starts) > words else stop

@@ -1,0 +1,105 @@
+"""Rules matched on the clean text of one sentence: the only place where patterns run.
+
+A rule is tried only where one of its required literals stands (`Rule.literals`), and a literal is looked for by plain
+substring search, so most of the rules cost nothing on most sentences.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from parsnlp.rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One rule's match: `start`, `end` are offsets into the clean text that was searched."""
+
+    rule: Rule
+    start: int
+    end: int
+    text: str
+    groups: tuple[tuple[str, str], ...] = field(default=())
+
+    def group(self, *names: str) -> str | None:
+        """The text of the first of the named groups that took part in the match."""
+        for name, value in self.groups:
+            if name in names:
+                return value
+        return None
+
+
+class Matcher:
+    """Finds the matches of a group of rules.
+
+    `longest`: of overlapping matches keep only the longest (the earliest of equals); without it overlaps of different
+    categories all stand.
+    """
+
+    def __init__(self, rules: Iterable[Rule], longest: bool = True) -> None:
+        self.rules = tuple(rules)
+        self.longest = longest
+        self._always = tuple(rule for rule in self.rules if not rule.literals)
+        by_literal: dict[str, list[Rule]] = {}
+        for rule in self.rules:
+            for literal in rule.literals:
+                by_literal.setdefault(literal, []).append(rule)
+        self._by_literal = tuple((literal, tuple(found)) for literal, found in by_literal.items())
+
+    def find(self, text: str) -> list[Match]:
+        """All matches in clean `text`, in order of place."""
+        due: dict[str, Rule] = {rule.id: rule for rule in self._always}
+        for literal, rules in self._by_literal:
+            if literal in text:
+                for rule in rules:
+                    due[rule.id] = rule
+        if not due:
+            return []
+        found = [
+            Match(
+                rule,
+                hit.start(),
+                hit.end(),
+                hit.group(),
+                tuple((name, value) for name, value in hit.groupdict().items() if value is not None)
+                if rule.regex.groupindex
+                else (),
+            )
+            for rule in due.values()
+            for hit in rule.regex.finditer(text)
+            if hit.end() > hit.start()
+        ]
+        return prune(found) if self.longest else sorted(found, key=lambda match: (match.start, match.end))
+
+
+def prune(matches: Sequence[Match], key: Callable[[Match], object] | None = None) -> list[Match]:
+    """Of overlapping matches the longest, of equally long ones the earliest, then the first by rule id.
+
+    `key`: matches compete only with those of the same key.
+    """
+    kept: list[Match] = []
+    taken: dict[object, list[tuple[int, int]]] = {}
+    for match in sorted(matches, key=lambda match: (match.start - match.end, match.start, match.rule.id)):
+        lane = taken.setdefault(key(match) if key else None, [])
+        if any(start < match.end and match.start < end for start, end in lane):
+            continue
+        lane.append((match.start, match.end))
+        kept.append(match)
+    kept.sort(key=lambda match: (match.start, match.end))
+    return kept
+
+
+def gate(rules: Iterable[Rule]) -> re.Pattern[str]:
+    """One expression that finds every required literal of the rules: where it finds nothing, no rule can match.
+
+    Raises `ValueError` naming a rule whose pattern proves no literal.
+    """
+    literals: set[str] = set()
+    for rule in rules:
+        if not rule.literals:
+            raise ValueError(f"rule '{rule.id}' has no literal that every match must hold")
+        literals |= rule.literals
+    shortest = sorted({literal for literal in literals if not any(other in literal for other in literals if other != literal)})
+    return re.compile("|".join(map(re.escape, shortest)))

@@ -1,0 +1,592 @@
+"""The medspaCy pipeline: the only room that knows spaCy. It returns a plain `Reading`.
+
+Four spaCy components, each a registered factory that works in anybody's pipeline, each holding medspaCy's own rule
+objects: `parsnlp_sentences`, `parsnlp_sections`, `parsnlp_targets`, `parsnlp_context`. They set medspaCy's attributes:
+`doc.sents`, `doc._.sections`, `doc.ents`, `doc._.context_graph` (hence `ent._.modifiers`). PyRuSH is never loaded.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from parsnlp.errors import InputError
+from parsnlp.extract.context import Context
+from parsnlp.extract.matching import Match, Matcher, gate
+from parsnlp.extract.sections import Kinds, Section, Sectionizer
+from parsnlp.note import Clean, Layout, fold, layout
+from parsnlp.rules import Rule, RuleSet
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Doc
+
+MAX_DOC = 1_000_000
+FLAGS = {
+    "negated": "is_negated",
+    "uncertain": "is_uncertain",
+    "hypothetical": "is_hypothetical",
+    "historical": "is_historical",
+    "family": "is_family",
+    "generic": "is_generic",
+}
+"""Our assertions and the span attribute that each sets; medspaCy's names where it has one."""
+
+_registered = False
+_TOKEN = re.compile(r"\w+|([^\w\s])\1*|\s+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """A context cue that reached a mention: `start`, `end` index the note's text."""
+
+    rule: Rule
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A target's match in the note. `start`, `end` index the note's text, `clean_*` the sentence's clean text."""
+
+    rule: Rule
+    start: int
+    end: int
+    sentence: int
+    clean_start: int
+    clean_end: int
+    cues: tuple[Cue, ...] = ()
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the pipeline saw in one text, as plain data."""
+
+    text: str
+    layout: Layout
+    sections: list[Section]
+    kind: str | None
+    mentions: list[Mention]
+    _cleans: dict[int, Clean] = field(default_factory=dict)
+
+    def clean(self, sentence: int) -> Clean:
+        """The clean form of a sentence, by its number."""
+        if sentence not in self._cleans:
+            found = self.layout.sentences[sentence]
+            self._cleans[sentence] = Clean(self.text, found.start, found.end)
+        return self._cleans[sentence]
+
+    def section(self, offset: int) -> Section | None:
+        """The section whose body or heading holds `offset`."""
+        low, high = 0, len(self.sections)
+        while low < high:
+            middle = (low + high) // 2
+            if self.sections[middle].title_start <= offset:
+                low = middle + 1
+            else:
+                high = middle
+        found = self.sections[low - 1] if low else None
+        return found if found is not None and offset < found.end else None
+
+
+@contextmanager
+def _quiet_import() -> Iterator[None]:
+    """Import medspaCy without what it does to its host: a warnings filter and a root log handler, both undone."""
+    import logging
+
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    for handler in list(root.handlers):
+        if handler not in handlers:
+            root.removeHandler(handler)
+    root.setLevel(level)
+
+
+def _import_medspacy() -> None:
+    global _registered
+    if _registered:
+        return
+    with _quiet_import():
+        import medspacy.context
+        import medspacy.section_detection
+        import medspacy.target_matcher  # noqa: F401
+    _register()
+    _registered = True
+
+
+class Pipeline:
+    """The compiled rules and, once a note has an anchor, the spaCy pipeline around them. Picklable; safe in threads.
+
+    Components keep no state between documents, so one pipeline serves any number of threads.
+    """
+
+    def __init__(self, rules: RuleSet) -> None:
+        self.rules = rules
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self.sectionizer = Sectionizer(self.rules.folder("sections"))
+        self.kinds = Kinds(self.rules.folder("sections"))
+        targets = [rule for rule in self.rules.folder("targets") if rule.category != "decoy"]
+        self._gate = gate(targets)
+        table = self.rules.tables.get("layout", {})
+        self._abbreviations = frozenset(table.get("abbreviations", ()))
+        self._nlp: Language | None = None
+        self._docs = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"rules": self.rules}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.rules = state["rules"]
+        self._prepare()
+
+    # -- the plain way: what `extract` uses --------------------------------------------------------------------------
+
+    def anchored(self, text: str) -> bool:
+        """Whether the text holds anything that a target rule could match. Cheap; no spaCy."""
+        return self._gate.search(_joined(fold(text))) is not None
+
+    def read(self, text: str, exhaustive: bool = False, kind: str | None = None) -> Reading:
+        """Read one text. `exhaustive`: every sentence goes through the pipeline, not only those with an anchor.
+
+        Both ways give the same `Reading`, since every component works within one sentence.
+        """
+        plain = layout(text, self._abbreviations)
+        sections = self.sectionizer.sections(plain)
+        reading = Reading(text, plain, sections, kind or self.kinds.infer(plain, sections), [])
+        chosen = [
+            number
+            for number in range(len(plain.sentences))
+            if exhaustive or self._gate.search(reading.clean(number).text)
+        ]
+        if not chosen:
+            return reading
+        for part in _portions(chosen, plain):
+            doc = self._make_doc(reading, part)
+            for _, component in self.nlp.pipeline:
+                doc = component(doc)
+            reading.mentions.extend(doc.user_data["parsnlp"].mentions)
+        return reading
+
+    # -- the spaCy way -----------------------------------------------------------------------------------------------
+
+    @property
+    def nlp(self) -> Language:
+        """The spaCy `Language` with our four components."""
+        if self._nlp is None:
+            _import_medspacy()
+            import spacy
+
+            nlp = spacy.blank("en")
+            nlp.tokenizer = _Tokenizer(nlp.vocab)
+            for name in ("sentences", "sections", "targets", "context"):
+                nlp.add_pipe(f"parsnlp_{name}")
+                component: Any = nlp.get_pipe(f"parsnlp_{name}")
+                component.use(self)
+            self._nlp = nlp
+        return self._nlp
+
+    def doc(self, text: str, kind: str | None = None) -> tuple[Doc, Reading]:
+        """The whole text as one `Doc` (`doc.text == text`, lone surrogates shown as U+FFFD) with its `Reading`.
+
+        Raises `InputError` for a text over spaCy's 1,000,000 characters.
+        """
+        if len(text) > MAX_DOC:
+            raise InputError(
+                f"a spaCy Doc holds at most {MAX_DOC:,} characters, this text has {len(text):,}; extract() reads any length"
+            )
+        plain = layout(text, self._abbreviations)
+        sections = self.sectionizer.sections(plain)
+        reading = Reading(text, plain, sections, kind or self.kinds.infer(plain, sections), [])
+        doc = self.nlp.make_doc(_SURROGATE.sub("\ufffd", text))
+        doc.user_data["parsnlp"] = _Page(reading, [(number, s.start) for number, s in enumerate(plain.sentences)])
+        for _, component in self.nlp.pipeline:
+            doc = component(doc)
+        reading.mentions.extend(doc.user_data["parsnlp"].mentions)
+        return doc, reading
+
+    def _make_doc(self, reading: Reading, chosen: list[int]) -> Doc:
+        """A `Doc` of the chosen sentences only, one after the other, each as it stands in the note."""
+        from spacy.tokens import Doc
+
+        words: list[str] = []
+        spaces: list[bool] = []
+        starts: list[bool] = []
+        windows: list[tuple[int, int]] = []
+        at = 0
+        for number in chosen:
+            sentence = reading.layout.sentences[number]
+            piece = _SURROGATE.sub("\ufffd", reading.text[sentence.start : sentence.end])
+            windows.append((number, at))
+            found, gaps = tokens(piece)
+            gaps[-1] = True
+            words += found
+            spaces += gaps
+            starts.append(True)
+            starts += [False] * (len(found) - 1)
+            at += len(piece) + (0 if found[-1].isspace() else 1)
+        doc = Doc(self.nlp.vocab, words=words, spaces=spaces, sent_starts=starts)
+        doc.user_data["parsnlp"] = _Page(reading, windows)
+        return doc
+
+
+def tokens(text: str) -> tuple[list[str], list[bool]]:
+    """The tokens of `text` and whether a space follows each. Linear in any text; a run of one symbol is one token."""
+    words: list[str] = []
+    spaces: list[bool] = []
+    for match in _TOKEN.finditer(text):
+        piece = match.group()
+        if piece.isspace():
+            if piece[0] == " " and words and not words[-1].isspace() and not spaces[-1]:
+                spaces[-1] = True
+                piece = piece[1:]
+            if piece:
+                words.append(piece)
+                spaces.append(False)
+        else:
+            words.append(piece)
+            spaces.append(False)
+    return words or [" "], spaces or [False]
+
+
+def _portions(chosen: list[int], plain: Layout, size: int = 200_000) -> Iterator[list[int]]:
+    """The chosen sentences in portions of at most `size` characters, so that no `Doc` grows without bound."""
+    part: list[int] = []
+    length = 0
+    for number in chosen:
+        sentence = plain.sentences[number]
+        if part and length + sentence.end - sentence.start > size:
+            yield part
+            part, length = [], 0
+        part.append(number)
+        length += sentence.end - sentence.start
+    if part:
+        yield part
+
+
+_BROKEN = re.compile(r"-[ \t]*[\r\n\x0b\x0c\x85\u2028\u2029]+[ \t]*|[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff\x00]")
+_SPACE = re.compile(r"\s+")
+
+
+def _joined(folded: str) -> str:
+    """Folded text with line-end hyphens and zero-width characters taken out and white space made single."""
+    return _SPACE.sub(" ", _BROKEN.sub("", folded))
+
+
+# --- the components -------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Page:
+    """What the components hand on with a `Doc`: the reading, which sentences the `Doc` holds and where, the mentions."""
+
+    reading: Reading
+    windows: list[tuple[int, int]]
+    mentions: list[Mention] = field(default_factory=list)
+    spans: list[tuple[int, list[tuple[Match, int, int]]]] = field(default_factory=list)
+
+
+class _Tokenizer:
+    """spaCy's tokenizer interface over `tokens`."""
+
+    def __init__(self, vocab: Any) -> None:
+        self.vocab = vocab
+
+    def __call__(self, text: str) -> Doc:
+        from spacy.tokens import Doc
+
+        words, spaces = tokens(text) if text else ([], [])
+        return Doc(self.vocab, words=words, spaces=spaces)
+
+
+class _Component:
+    """Base of the four components: rules by default, an owner when `Pipeline` built them, a page for any `Doc`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._owner: Pipeline | None = None
+
+    def use(self, owner: Pipeline) -> None:
+        """Take rules, layout and sections from `owner`."""
+        self._owner = owner
+        self._ready()
+
+    @property
+    def owner(self) -> Pipeline:
+        if self._owner is None:
+            from parsnlp.rules import load
+
+            self.use(Pipeline(load()))
+        assert self._owner is not None
+        return self._owner
+
+    def page(self, doc: Doc) -> _Page:
+        page = doc.user_data.get("parsnlp")
+        if page is None:
+            plain = layout(doc.text, self.owner._abbreviations)
+            sections = self.owner.sectionizer.sections(plain)
+            reading = Reading(doc.text, plain, sections, self.owner.kinds.infer(plain, sections), [])
+            page = _Page(reading, [(number, s.start) for number, s in enumerate(plain.sentences)])
+            doc.user_data["parsnlp"] = page
+        assert isinstance(page, _Page)
+        return page
+
+    def _ready(self) -> None:
+        """Compile what the component needs from its owner's rules."""
+
+
+class Sentences(_Component):
+    """Sets sentence starts: local, aware of soft wraps, bullets, blank lines and tables."""
+
+    def __call__(self, doc: Doc) -> Doc:
+        if doc.has_annotation("SENT_START") or not len(doc):
+            self.page(doc)
+            return doc
+        page = self.page(doc)
+        starts = {at for _, at in page.windows}
+        begin = False
+        for token in doc:
+            begin = begin or any(offset in starts for offset in range(token.idx, token.idx + min(len(token), 64)))
+            token.is_sent_start = begin or token.i == 0
+            begin = False
+        return doc
+
+
+class Sections(_Component):
+    """Sets `doc._.sections` (medspaCy `Section` objects) from our headings."""
+
+    rules: list[Any]
+
+    def _ready(self) -> None:
+        from medspacy.section_detection import SectionRule
+
+        self.rules = [
+            SectionRule(literal=rule.id, category=rule.value or rule.id, metadata={"id": rule.id})
+            for rule in self.owner.sectionizer.rules.values()
+        ]
+
+    def __call__(self, doc: Doc) -> Doc:
+        page = self.page(doc)
+        if doc.text and len(page.windows) == len(page.reading.layout.sentences):
+            doc._.sections = list(self._sections(doc, page))
+        return doc
+
+    def _sections(self, doc: Doc, page: _Page) -> Iterator[Any]:
+        from medspacy.section_detection.section import Section as MedspacySection
+
+        rules = {rule.metadata["id"]: rule for rule in self.rules}
+        for section in page.reading.sections:
+            title = doc.char_span(section.title_start, section.title_end, alignment_mode="expand")
+            if title is not None and section.end <= len(doc.text):
+                body = doc.char_span(section.start, max(section.end, section.start + 1), alignment_mode="expand")
+                ends = (body.start, body.end) if body is not None else (title.end, title.end)
+                yield MedspacySection(section.category, title.start, title.end, *ends, rule=rules.get(section.rule))
+
+
+class Targets(_Component):
+    """Finds mentions and sets `doc.ents`, by medspaCy `TargetRule`s whose pattern is a regular expression or literal."""
+
+    rules: list[Any]
+
+    def _ready(self) -> None:
+        from medspacy.target_matcher import TargetRule
+
+        self.rules = [
+            TargetRule(rule.literal, rule.category, rule.pattern, metadata={"id": rule.id, "rule": rule})
+            for rule in self.owner.rules.folder("targets")
+        ]
+        self._compile()
+
+    def add(self, rules: Iterable[Any]) -> None:
+        """Add medspaCy `TargetRule`s. A token pattern (a list) is refused: write it as a regular expression."""
+        self.owner  # noqa: B018  (loads the shipped rules first)
+        self.rules.extend(rules)
+        self._compile()
+
+    def _compile(self) -> None:
+        self.matcher = Matcher(_rule_of(rule, "targets") for rule in self.rules)
+
+    def __call__(self, doc: Doc) -> Doc:
+        page = self.page(doc)
+        self.owner  # noqa: B018
+        ents = []
+        for number, at in page.windows:
+            clean = page.reading.clean(number)
+            matches = [match for match in self.matcher.find(clean.text) if match.rule.category != "decoy"]
+            if not matches:
+                continue
+            placed = []
+            for match in matches:
+                start, end = clean.span(match.start, match.end)
+                span = doc.char_span(
+                    start - clean.start + at, end - clean.start + at, label=match.rule.category, alignment_mode="expand"
+                )
+                ents.append(span)
+                placed.append((match, start, end))
+            page.spans.append((number, placed))
+        doc.set_ents([span for span in _apart(ents)], default="unmodified")
+        return doc
+
+
+class ContextCues(_Component):
+    """ConText, per sentence: sets `doc._.context_graph` from medspaCy `ConTextRule`s."""
+
+    rules: list[Any]
+
+    def _ready(self) -> None:
+        from medspacy.context import ConTextRule
+
+        self.rules = [
+            ConTextRule(
+                rule.literal,
+                rule.category,
+                rule.pattern,
+                direction=(rule.direction or "bidirectional").upper(),
+                max_scope=rule.max_scope,
+                max_targets=rule.max_targets,
+                terminated_by=set(rule.terminated_by),
+                metadata={"id": rule.id, "rule": rule},
+            )
+            for rule in self.owner.rules.folder("context")
+        ]
+        self._compile()
+
+    def add(self, rules: Iterable[Any]) -> None:
+        """Add medspaCy `ConTextRule`s. A token pattern (a list) is refused: write it as a regular expression."""
+        self.owner  # noqa: B018
+        self.rules.extend(rules)
+        self._compile()
+
+    def _compile(self) -> None:
+        self.context = Context(_rule_of(rule, "context") for rule in self.rules)
+        self._medspacy = {_rule_of(rule, "context").id: rule for rule in self.rules}
+
+    def __call__(self, doc: Doc) -> Doc:
+        from medspacy.context.context_graph import ConTextGraph
+        from medspacy.context.context_modifier import ConTextModifier
+
+        page = self.page(doc)
+        self.owner  # noqa: B018
+        reading = page.reading
+        at_of = dict(page.windows)
+        modifiers: list[Any] = []
+        edges: list[Any] = []
+        intros: dict[int, list[Cue]] = {}
+        for number, placed in page.spans:
+            clean = reading.clean(number)
+            targets = [(match.start, match.end) for match, _, _ in placed]
+            scopes = self.context.scopes(clean.text, targets)
+            reached = self.context.edges(scopes, targets)
+            carried = self._intro(reading, number, intros)
+            at = at_of[number] - clean.start
+            made = {}
+            for scope in scopes:
+                start, end = clean.span(scope.match.start, scope.match.end)
+                span = doc.char_span(start + at, end + at, alignment_mode="expand")
+                reach = scope.after or scope.before or (scope.match.start, scope.match.end)
+                reach_start, reach_end = clean.origin(reach[0]) + at, clean.origin(max(reach[1] - 1, reach[0])) + 1 + at
+                wide = doc.char_span(reach_start, max(reach_end, reach_start + 1), alignment_mode="expand")
+                modifier = ConTextModifier(
+                    self._medspacy[scope.match.rule.id],
+                    span.start,
+                    span.end,
+                    doc,
+                    wide.start if wide is not None else span.start,
+                    wide.end if wide is not None else span.end,
+                )
+                made[id(scope)] = (modifier, Cue(scope.match.rule, start, end, reading.text[start:end]))
+                modifiers.append(modifier)
+            for (match, start, end), hit in zip(placed, reached, strict=True):
+                cues = [made[id(scope)][1] for scope in hit] + carried
+                target = doc.char_span(start + at, end + at, label=match.rule.category, alignment_mode="expand")
+                modified = [made[id(scope)][0] for scope in hit]
+                target._.modifiers = tuple(modified)
+                edges.extend((target, modifier) for modifier in modified)
+                page.mentions.append(Mention(match.rule, start, end, number, match.start, match.end, tuple(cues)))
+        doc._.context_graph = ConTextGraph(list(doc.ents), modifiers, edges)
+        return doc
+
+    def _intro(self, reading: Reading, number: int, intros: dict[int, list[Cue]]) -> list[Cue]:
+        """Cues carried from a line like "Negative for:" to the list items under it."""
+        sentences = reading.layout.sentences
+        if not sentences[number].bullet:
+            return []
+        at = number
+        while at > 0 and sentences[at].bullet and number - at < 60 and sentences[at - 1].block >= sentences[number].block - 1:
+            at -= 1
+        if sentences[at].bullet or not reading.clean(at).text.endswith(":"):
+            return []
+        if at not in intros:
+            clean = reading.clean(at)
+            intros[at] = [
+                Cue(scope.match.rule, *clean.span(scope.match.start, scope.match.end), scope.match.text)
+                for scope in self.context.scopes(clean.text, [])
+                if scope.after is not None and scope.after[1] >= len(clean.text) and scope.match.rule.category != "known"
+            ]
+        return intros[at]
+
+
+def _apart(spans: Iterable[Any]) -> Iterator[Any]:
+    """Spans without those that would share a token with the one before (after widening to whole tokens)."""
+    last = -1
+    for span in spans:
+        if span is not None and span.start >= last:
+            last = span.end
+            yield span
+
+
+def _rule_of(rule: Any, folder: str) -> Rule:
+    """Our `Rule` for a medspaCy rule object: the one it was made from, or one made for a rule a user added."""
+    metadata = rule.metadata or {}
+    if isinstance(metadata.get("rule"), Rule):
+        made: Rule = metadata["rule"]
+        return made
+    if isinstance(rule.pattern, list):
+        raise InputError(
+            f"rule '{rule.literal}': parsnlp's components match regular expressions and literals on clean text, not spaCy "
+            "token patterns; write the pattern as a string"
+        )
+    return Rule(
+        id=str(metadata.get("id", f"user.{rule.literal}")),
+        folder=folder,
+        category=rule.category.lower() if folder == "context" else rule.category,
+        literal=rule.literal,
+        pattern=rule.pattern or re.escape(rule.literal.lower()),
+        direction=rule.direction.lower() if folder == "context" else None,
+        max_scope=getattr(rule, "max_scope", None),
+        max_targets=getattr(rule, "max_targets", None),
+        terminated_by=tuple(sorted(word.lower() for word in getattr(rule, "terminated_by", ()))) or ("terminate",),
+    )
+
+
+def _register() -> None:
+    """Register the four factories and medspaCy's own extension attributes with spaCy, once per process."""
+    from spacy.language import Language as SpacyLanguage
+    from spacy.tokens import Doc, Span
+
+    if not Doc.has_extension("context_graph"):
+        Doc.set_extension("context_graph", default=None)
+    for name, default in (("modifiers", ()), ("assertion", None), ("cues", ()), *((f, False) for f in FLAGS.values())):
+        if not Span.has_extension(name):
+            Span.set_extension(name, default=default)
+
+    for name, cls in (("sentences", Sentences), ("sections", Sections), ("targets", Targets), ("context", ContextCues)):
+        if not SpacyLanguage.has_factory(f"parsnlp_{name}"):
+            SpacyLanguage.factory(f"parsnlp_{name}", func=_maker(cls))
+
+
+def _maker(cls: type[_Component]) -> Any:
+    def make(nlp, name):  # type: ignore[no-untyped-def]  # spaCy resolves annotations at run time; ours are lazy
+        return cls(name)
+
+    return make

@@ -1,0 +1,332 @@
+"""The text of a note: its offsets, its clean form, its lines, items and sentences.
+
+Everything here is about layout, not about medicine. Offsets are 0-based code points into the text exactly as the
+caller passed it, end exclusive. Two facts carry the rest of the library:
+
+* **Locality.** Sentence boundaries depend only on the blank-line-bounded block around them, so reading a block alone
+  gives the same sentences as reading the whole note.
+* **The clean form** of a sentence (lower case, one space for any white space, plain hyphens and quotes, words joined
+  over a line-end hyphen) is what rules match; `Clean` maps every clean offset back to the original text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+MAX_BLOCK = 20_000
+"""Longest run of text, in code points, that is laid out as one block; a longer one is cut at white space."""
+
+
+# --- the clean form -------------------------------------------------------------------------------------------------
+
+_SPECIAL = {
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u00af", "-"),
+    **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u0060\u00b4\uff07", "'"),
+    **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
+    **dict.fromkeys("\u2022\u25cf\u25aa\u25a0\u00b7\u2023\u25e6\u2043\uf0b7", "*"),
+    **dict.fromkeys("\u2610\u25a1\u25fb\u274f\u2751", "\u2610"),
+    **dict.fromkeys("\u2611\u2612\u2714\u2713\u2705\u25a3", "\u2611"),
+    "\u2044": "/",
+    "\u2215": "/",
+    "\u00bd": "\u00bd",
+}
+_DROPPED = "\u00ad\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202b\u202c\u202d\u202e\x00"
+
+
+@lru_cache(maxsize=4096)
+def _fold_char(char: str) -> str:
+    """One character to one lower-case, width-folded, unaccented character; length never changes."""
+    if char in _SPECIAL:
+        return _SPECIAL[char]
+    if char.isspace() or char in "\x1c\x1d\x1e\x1f":
+        return char if char in "\n\r\x0b\x0c\x85\u2028\u2029" else " "
+    if char in _DROPPED:
+        return char
+    folded = unicodedata.normalize("NFKD", char)
+    for part in folded:
+        if not unicodedata.combining(part):
+            lowered = part.lower()
+            return lowered[0] if lowered else part
+    return char
+
+
+class _Folding(dict[int, str]):
+    """A `str.translate` table that fills itself, so that any text folds in one C-speed pass after warm-up."""
+
+    def __missing__(self, code: int) -> str:
+        value = _fold_char(chr(code))
+        if len(self) < 20_000:
+            self[code] = value
+        return value
+
+
+_FOLDING = _Folding()
+_IRREGULAR = re.compile(
+    rf"(?<=[a-z])-[ \t]*(?:\r\n|[\n\r\x0b\x0c\x85\u2028\u2029])[ \t]*(?=[a-z])"  # a word cut at the line's end
+    rf"|[{_DROPPED}]+"
+    r"|\s{2,}|[^\S ]"
+)
+
+
+def fold(text: str) -> str:
+    """The text lower-cased, unaccented and width-folded, of exactly the same length.
+
+    >>> fold("Spondylolisthésis L4–L5")
+    'spondylolisthesis l4-l5'
+    """
+    return text.translate(_FOLDING)
+
+
+class Clean:
+    """The clean form of a stretch of text, with its way back.
+
+    `text`: what rules match. `start`, `end`: the stretch in the original text. `origin(i)` gives the original offset of
+    clean offset `i`; `span(a, b)` the original span of `text[a:b]`.
+    """
+
+    __slots__ = ("_breaks", "_shifts", "end", "start", "text")
+
+    def __init__(self, source: str, start: int, end: int) -> None:
+        self.start = start
+        self.end = end
+        folded = source[start:end].translate(_FOLDING)
+        if _IRREGULAR.search(folded) is None:
+            self.text = folded
+            self._breaks: list[int] = []
+            self._shifts: list[int] = []
+            return
+        pieces: list[str] = []
+        breaks: list[int] = []
+        shifts: list[int] = []
+        last = length = 0
+        for match in _IRREGULAR.finditer(folded):
+            piece = folded[last : match.start()]
+            gap = match.group()
+            fill = " " if gap[0] != "-" and gap[0] not in _DROPPED else ""
+            pieces.append(piece)
+            pieces.append(fill)
+            length += len(piece) + len(fill)
+            last = match.end()
+            breaks.append(length)
+            shifts.append(last - length)
+        pieces.append(folded[last:])
+        self.text = "".join(pieces)
+        self._breaks = breaks
+        self._shifts = shifts
+
+    def origin(self, offset: int) -> int:
+        """The original offset of the character at clean `offset`."""
+        at = bisect_right(self._breaks, offset)
+        return self.start + offset + (self._shifts[at - 1] if at else 0)
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The original `(start, end)` of clean `text[start:end]` (not empty)."""
+        return self.origin(start), self.origin(end - 1) + 1
+
+    def offset(self, origin: int) -> int:
+        """The clean offset of original offset `origin`, clamped into the stretch."""
+        low, high = 0, len(self.text)
+        while low < high:
+            middle = (low + high) // 2
+            if self.origin(middle) < origin:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+
+# --- lines, blocks, sentences ---------------------------------------------------------------------------------------
+
+_LINE = re.compile(r"([^\n\r\x0b\x0c\x85\u2028\u2029]*)(\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]|\Z)")
+_BULLET = re.compile(
+    r"[ \t\u00a0]*(?:[-*+\u2022\u25cf\u25aa\u25a0\u00b7\u2023\u25e6\u2043\u2013\uf0b7>o\u2192](?=[ \t])"
+    r"|[-\u2022*\u25cf](?=[A-Za-z])"
+    r"|\(?(?:\d{1,2}|[A-Ha-h]|[ivx]{1,4})[.)](?=[ \t]|[A-Z])|#\d{1,2}\b[.):]?|\d{1,2}[-:][ \t](?=[A-Za-z]))"
+)
+_BOX = re.compile(
+    r"\[[ \txX\u2713\u2714*_]{0,3}\]|\([ \txX\u2713\u2714]{1,3}\)|[\u2610\u25a1\u25fb\u274f\u2611\u2612\u2714\u2713\u2705]|_{2,4}(?=[ ]?[A-Z])"
+)
+_HEADING_SHAPE = re.compile(r"[ \t]*(?:\*\*|__|#{1,4} )?[A-Za-z][A-Za-z0-9 /&().,'\u2019+-]{0,48}?(?:\*\*|__)?[ \t]*:(?=\s|$|\*)")
+_LEVEL_SHAPE = re.compile(r"[ \t]*(?:[CTLS]\d{1,2})(?:[ ]?[-/\u2013\u2014][ ]?[CTLS]?\d{1,2})?[ \t]*(?:[:.\-\u2013\u2014|]|[ \t]{2,}|$)")
+_END = re.compile(r"[.!?]+[\"'\u201d\u2019)\]]*(?=\s|$)|(?<=[a-z0-9)])\.(?=[A-Z][a-z])|;")
+_LIST_NUMBER = re.compile(r"(?<=[.;:,!?)\]])\s+(?=\(?[1-9]\d?[.)]\s+[A-Za-z])|\s+(?=\(?[1-9]\d?\)\s+[A-Za-z])|\s{2,}(?=[1-9]\.\s+[A-Z])")
+_CELL = re.compile(r"(?:[ ]{3,}|[ ]*\t[ \t]*|[ ]+\|[ ]+)(?=[A-Za-z][A-Za-z0-9 /&.'-]{0,30}:(?:\s|$))")
+_WORD = re.compile(r"\S+")
+_OPEN_ENDING = re.compile(
+    r"(?:,|\b(?:a|an|and|as|at|by|for|from|in|is|are|was|no|nor|not|of|on|or|the|to|versus|vs|with|without|grade|mild|moderate|severe|left|right|bilateral|acute|chronic))$",
+    re.I,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence, list item, table cell or heading line: the unit that context cues and level binding work in.
+
+    `start`, `end`: its span, without surrounding white space. `item`: number of the line item (bullet, row, paragraph)
+    it stands in; `block`: number of its blank-line-bounded block. `bullet`: its item begins with a list marker.
+    """
+
+    start: int
+    end: int
+    item: int
+    block: int
+    bullet: bool = False
+
+
+@dataclass(slots=True)
+class Line:
+    """A line's content span, without its line break. `blank`: only white space."""
+
+    start: int
+    end: int
+    blank: bool
+
+
+@dataclass(slots=True)
+class Layout:
+    """A note's lines and sentences, in order of the text. `starts` are the sentences' starts, for look-up by offset."""
+
+    text: str
+    lines: list[Line]
+    sentences: list[Sentence]
+    starts: list[int] = field(default_factory=list)
+
+    def at(self, offset: int) -> int:
+        """Index of the sentence that holds `offset` (the one before it when it falls between two; 0 at the least)."""
+        return max(bisect_right(self.starts, offset) - 1, 0)
+
+
+def lines(text: str) -> list[Line]:
+    """The lines of `text`, whatever its line ends."""
+    found = []
+    for match in _LINE.finditer(text):
+        start, end = match.span(1)
+        found.append(Line(start, end, not match.group(1).strip()))
+        if not match.group(2):
+            break
+    return found
+
+
+def _blocks(all_lines: list[Line], text: str) -> Iterator[list[Line]]:
+    """Runs of non-blank lines; an over-long run or line is cut, so that no block exceeds `MAX_BLOCK`."""
+    block: list[Line] = []
+    size = 0
+    for line in all_lines:
+        if line.blank:
+            if block:
+                yield block
+            block, size = [], 0
+            continue
+        for piece in _cut(line, text):
+            if block and size + piece.end - piece.start > MAX_BLOCK:
+                yield block
+                block, size = [], 0
+            block.append(piece)
+            size += piece.end - piece.start + 1
+    if block:
+        yield block
+
+
+def _cut(line: Line, text: str) -> Iterator[Line]:
+    start = line.start
+    while line.end - start > MAX_BLOCK:
+        stop = text.rfind(" ", start + MAX_BLOCK // 2, start + MAX_BLOCK)
+        stop = stop + 1 if stop > 0 else start + MAX_BLOCK
+        yield Line(start, stop, False)
+        start = stop
+    if start < line.end:
+        yield Line(start, line.end, not text[start : line.end].strip())
+
+
+def _joins(text: str, this: Line, following: Line, width: int) -> bool:
+    """Whether the break between two lines of a block is a soft wrap inside one sentence or paragraph."""
+    after = text[following.start : following.end]
+    if _BULLET.match(after) or _BOX.match(after.lstrip()) or _HEADING_SHAPE.match(after) or _LEVEL_SHAPE.match(after):
+        return False
+    before = text[this.start : this.end].rstrip()
+    if not before or before[-1] in ":|":
+        return False
+    if before[-1] == "-" and len(before) > 1 and before[-2].isalpha() and after.lstrip()[:1].islower():
+        return True
+    word = _WORD.search(after)
+    first = len(word.group()) if word else 0
+    wrapped = width >= 45 and len(before) + 1 + first > width - 2
+    if before[-1] in ".!?;":
+        return wrapped
+    if wrapped or _OPEN_ENDING.search(before):
+        return True
+    return width >= 45 and after.lstrip()[:1].islower() and len(before) >= 0.6 * width
+
+
+def _units(text: str, block: list[Line]) -> Iterator[tuple[int, int]]:
+    """The block's items: a bullet, row, heading line or paragraph with its soft-wrapped continuation lines."""
+    width = max(line.end - line.start for line in block)
+    start, last = block[0].start, block[0]
+    for line in block[1:]:
+        if not _joins(text, last, line, width):
+            yield start, last.end
+            start = line.start
+        last = line
+    yield start, last.end
+
+
+def _cuts(text: str, start: int, end: int, abbreviations: frozenset[str]) -> list[int]:
+    """Offsets inside an item at which a new sentence begins."""
+    cuts: set[int] = set()
+    marker = _BULLET.match(text, start, end)
+    body = marker.end() if marker else start
+    for match in _END.finditer(text, body, end):
+        at = match.end()
+        if match.group()[0] == ".":
+            word = re.search(r"[A-Za-z][A-Za-z./]*$", text[max(body, match.start() - 14) : match.start()])
+            token = word.group().lower() if word else ""
+            following = text[at : at + 40].lstrip()
+            if token in abbreviations:
+                continue
+            if not word and match.start() - body <= 2:
+                continue  # the marker "1." of a list
+            if following[:1].islower() and (len(token) <= 4 and token not in ("disc", "slip", "pars", "seen", "spur")) and token:
+                continue  # an abbreviation of the writer's own
+        elif match.group()[0] == "?" and re.match(r"\s*(?:yes|no|none|y|n)\b", text[at : at + 8], re.I):
+            continue
+        cuts.add(at)
+    for match in _LIST_NUMBER.finditer(text, body, end):
+        cuts.add(match.end())
+    for match in _CELL.finditer(text, body, end):
+        cuts.add(match.end())
+    boxes = list(_BOX.finditer(text, body, end))
+    if boxes:
+        first = text[start : boxes[0].start()]
+        leads = not first.strip() or first.rstrip()[-1:] in ":-*.)?" or len(boxes) > 1 and not first.strip().isalpha()
+        for box in boxes:
+            cuts.add(box.start() if leads else box.end())
+    return sorted(cut for cut in cuts if start < cut < end)
+
+
+def layout(text: str, abbreviations: Iterable[str] = ()) -> Layout:
+    """Lay a note out in sentences.
+
+    `abbreviations`: lower-case words without their last full stop, after which a full stop ends no sentence.
+    Sentences never overlap, never cross a blank line, and together hold every character that is not white space.
+    """
+    known = abbreviations if isinstance(abbreviations, frozenset) else frozenset(abbreviations)
+    all_lines = lines(text)
+    sentences: list[Sentence] = []
+    item = 0
+    for number, block in enumerate(_blocks(all_lines, text)):
+        for start, end in _units(text, block):
+            bullet = _BULLET.match(text, start, end) is not None
+            edges = [start, *_cuts(text, start, end, known), end]
+            for left, right in zip(edges, edges[1:], strict=False):
+                piece = text[left:right]
+                stripped = piece.strip()
+                if stripped:
+                    left += len(piece) - len(piece.lstrip())
+                    sentences.append(Sentence(left, left + len(stripped), item, number, bullet))
+            item += 1
+    return Layout(text, all_lines, sentences, [sentence.start for sentence in sentences])

@@ -1,0 +1,434 @@
+"""`patterns/` read, validated and frozen into a `RuleSet`. Rules are data; this module only knows their shape."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from parsnlp.errors import RuleError
+
+FOLDERS = ("targets", "context", "attributes", "sections")
+DIRECTIONS = ("forward", "backward", "bidirectional", "terminate", "pseudo")
+_FILE_KEYS = {"category", "terminated_by", "rules"}
+_RULE_KEYS = {
+    "id", "literal", "pattern", "category", "value", "direction", "max_scope", "max_targets", "terminated_by",
+    "headings", "scope", "policy", "source", "examples", "counter_examples",
+}  # fmt: skip
+_ID = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
+_PIECE = re.compile(r"\{([a-z_]+)\}")
+_MARKED = re.compile(r"\[\[(.+?)\]\]", re.S)
+
+Direction = Literal["forward", "backward", "bidirectional", "terminate", "pseudo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One example line of a rule. `spans`: the marked stretches of `text`, `[[ ]]` taken out; empty in a counter-example."""
+
+    text: str
+    spans: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of a file in `patterns/`.
+
+    `pattern` is a regular expression over the clean form of a sentence (lower case, single spaces, plain hyphens),
+    matched as whole words, with the named pieces of `vocabulary.yaml` filled in. `value` is what an attribute or
+    section rule states. The other fields are medspaCy's, as `patterns/README.md` explains.
+    """
+
+    id: str
+    folder: str
+    category: str
+    literal: str
+    pattern: str
+    value: str | None = None
+    direction: Direction | None = None
+    max_scope: int | None = None
+    max_targets: int | None = None
+    terminated_by: tuple[str, ...] = ()
+    headings: tuple[str, ...] = ()
+    scope: str = "section"
+    policy: str | None = None
+    source: str | None = None
+    examples: tuple[Example, ...] = ()
+    counter_examples: tuple[Example, ...] = ()
+
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        """The compiled whole-word pattern; compiled at first use, since most notes need few of the rules."""
+        return re.compile(rf"(?:(?<![a-z0-9])|(?=[^a-z0-9]))(?:{self.pattern})(?:(?![a-z0-9])|(?<=[^a-z0-9]))")
+
+    @cached_property
+    def literals(self) -> frozenset[str]:
+        """Texts of which every match holds at least one; empty when none could be proved."""
+        return required_literals(self.pattern)
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """All rules of one or more `patterns/` folders. `hash` identifies their content; it is carried by every result."""
+
+    rules: tuple[Rule, ...]
+    vocabulary: Mapping[str, str]
+    tables: Mapping[str, Any]
+    hash: str
+    sources: tuple[str, ...] = ()
+    by_id: Mapping[str, Rule] = field(default_factory=dict)
+
+    def folder(self, name: str) -> tuple[Rule, ...]:
+        """The rules of one folder: `targets`, `context`, `attributes` or `sections`."""
+        return tuple(rule for rule in self.rules if rule.folder == name)
+
+    def category(self, name: str) -> tuple[Rule, ...]:
+        """The rules of one category, in file order."""
+        return tuple(rule for rule in self.rules if rule.category == name)
+
+
+def required_literals(pattern: str) -> frozenset[str]:
+    """A set of texts such that every match of `pattern` contains at least one of them.
+
+    Derived from the parsed expression: in a sequence the best part wins (the one whose shortest text is longest), in an
+    alternation all branches are needed. Returns the empty set when the pattern proves nothing of two letters or more.
+
+    >>> sorted(required_literals("pars (?:interarticularis )?(?:defect|fracture)s?"))
+    ['defect', 'fracture']
+    """
+    found = _required(_parse(pattern))
+    return frozenset(found) if found else frozenset()
+
+
+def _parse(pattern: str) -> Any:
+    try:
+        from re import _parser as parser  # type: ignore[attr-defined]
+    except ImportError:  # Python 3.10
+        import sre_parse as parser  # type: ignore[no-redef]
+    return parser.parse(pattern)
+
+
+_MOST = 80
+
+
+def _required(items: Any) -> set[str] | None:
+    """The best set of texts for a sequence of parsed items; short optional and alternative letters are spelled out."""
+    best: set[str] | None = None
+    run = {""}
+
+    def better(candidate: set[str] | None) -> None:
+        nonlocal best
+        if candidate and min(map(len, candidate)) >= 2:
+            score = (min(map(len, candidate)), -len(candidate))
+            if best is None or score > (min(map(len, best)), -len(best)):
+                best = candidate
+
+    for op, arg in items:
+        letters = _letters(str(op), arg)
+        if letters is not None and len(run) * len(letters) <= _MOST:
+            run = {text + letter for text in run for letter in letters}
+            continue
+        better(run)
+        run = {""} if letters is None else set(letters)
+        name = str(op)
+        if name == "SUBPATTERN":
+            better(_required(arg[3]))
+        elif name == "BRANCH":
+            branches = [_required(branch) for branch in arg[1]]
+            if all(branches):
+                better(set().union(*(branch for branch in branches if branch)))
+        elif name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT") and arg[0] >= 1:
+            better(_required(arg[2]))
+    better(run)
+    return best
+
+
+def _letters(name: str, arg: Any) -> set[str] | None:
+    """The texts that one item can match when they are few and known: a letter, a small class, an optional letter."""
+    if name == "LITERAL":
+        return {chr(arg)}
+    if name == "IN" and all(str(op) == "LITERAL" for op, _ in arg) and len(arg) <= 6:
+        return {chr(code) for _, code in arg}
+    if name in ("MAX_REPEAT", "MIN_REPEAT") and arg[:2] == (0, 1) and len(arg[2]) == 1:
+        inner = _letters(str(arg[2][0][0]), arg[2][0][1])
+        return inner | {""} if inner is not None else None
+    return None
+
+
+# --- loading --------------------------------------------------------------------------------------------------------
+
+
+def patterns_root() -> Path:
+    """The folder of the rules that parsnlp ships: beside the installed package, else the checkout's own."""
+    packaged = Path(__file__).parent / "patterns"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "patterns"
+
+
+def load(*folders: str | Path) -> RuleSet:
+    """Read the shipped rules, then each extra folder (a hospital's own) over them: the same id replaces, new ids add.
+
+    Raises `RuleError` with every problem of every file (`file:line: what`), or when a folder is missing.
+    """
+    roots = [patterns_root(), *map(Path, folders)]
+    problems = [f"{root}: no such folder of rules" for root in roots if not root.is_dir()]
+    if problems:
+        raise RuleError(problems)
+    reader = _Reader()
+    for root in roots:
+        reader.read_root(root)
+    if reader.problems:
+        raise RuleError(reader.problems)
+    rules = tuple(reader.rules.values())
+    return RuleSet(
+        rules=rules,
+        vocabulary=reader.vocabulary,
+        tables=reader.tables,
+        hash=reader.digest.hexdigest()[:16],
+        sources=tuple(str(root) for root in roots),
+        by_id=reader.rules,
+    )
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.rules: dict[str, Rule] = {}
+        self.vocabulary: dict[str, str] = {}
+        self.tables: dict[str, Any] = {}
+        self.digest = hashlib.sha256()
+
+    def read_root(self, root: Path) -> None:
+        files = sorted(path for path in root.rglob("*.yaml") if path.is_file())
+        if not files:
+            self.problems.append(f"{root}: holds no .yaml rule file")
+        vocabulary = [path for path in files if path.name == "vocabulary.yaml"]
+        seen: dict[str, str] = {}
+        for path in vocabulary + [path for path in files if path not in vocabulary]:
+            shown = str(path.relative_to(root.parent))
+            data = path.read_bytes()
+            self.digest.update(path.relative_to(root).as_posix().encode() + b"\0" + data.replace(b"\r\n", b"\n") + b"\0")
+            tree = self._parse_file(shown, data)
+            if not isinstance(tree, dict):
+                continue
+            folder = path.relative_to(root).parts[0]
+            if path.name == "vocabulary.yaml":
+                self._read_vocabulary(shown, tree)
+            elif folder in FOLDERS:
+                self._read_file(shown, folder, tree, seen)
+            else:
+                self.tables[path.stem] = _plain(tree)
+
+    def _problem(self, shown: str, line: int, text: str) -> None:
+        self.problems.append(f"{shown}:{line}: {text}")
+
+    def _parse_file(self, shown: str, data: bytes) -> Any:
+        import yaml
+
+        loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+        try:
+            node = yaml.compose(data.decode("utf-8-sig"), Loader=loader)
+        except UnicodeDecodeError as error:
+            self._problem(shown, data[: error.start].count(b"\n") + 1, "not UTF-8 text; save the file as UTF-8")
+            return None
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            self._problem(shown, line, f"not valid YAML: {error.problem or 'cannot be read'}")
+            return None
+        except yaml.YAMLError:
+            self._problem(shown, 1, "not valid YAML: holds a character that YAML does not allow")
+            return None
+        if node is None:
+            self._problem(shown, 1, "the file is empty")
+            return None
+        tree = self._node(shown, node)
+        if not isinstance(tree, dict):
+            self._problem(shown, 1, "the file must be a mapping of keys")
+        return tree
+
+    def _node(self, shown: str, node: Any) -> Any:
+        """YAML nodes to plain values that know their line (`_Text`, `_Map`), with duplicate keys reported."""
+        kind = node.id
+        if kind == "scalar":
+            return _Text(node.value, node.start_mark.line + 1)
+        if kind == "sequence":
+            return [self._node(shown, child) for child in node.value]
+        mapping = _Map(node.start_mark.line + 1)
+        for key, value in node.value:
+            name = str(key.value)
+            if name in mapping:
+                self._problem(shown, key.start_mark.line + 1, f"key '{name}' is given twice")
+            mapping[name] = self._node(shown, value)
+        return mapping
+
+    def _read_vocabulary(self, shown: str, tree: dict[str, Any]) -> None:
+        for name, value in tree.items():
+            if not isinstance(value, _Text):
+                self._problem(shown, getattr(tree, "line", 1), f"piece '{name}' must be one line of text")
+                continue
+            self.vocabulary[name] = self._fill(shown, value.line, str(value))
+
+    def _fill(self, shown: str, line: int, pattern: str) -> str:
+        def piece(match: re.Match[str]) -> str:
+            name = match.group(1)
+            if name not in self.vocabulary:
+                self._problem(shown, line, f"unknown piece '{{{name}}}'; vocabulary.yaml has {', '.join(sorted(self.vocabulary))}")
+                return ""
+            return f"(?:{self.vocabulary[name]})"
+
+        return _PIECE.sub(piece, pattern)
+
+    def _read_file(self, shown: str, folder: str, tree: dict[str, Any], seen: dict[str, str]) -> None:
+        for key in tree:
+            if key not in _FILE_KEYS:
+                self._problem(shown, _line(tree[key]), f"unknown key '{key}'; allowed: {', '.join(sorted(_FILE_KEYS))}")
+        entries = tree.get("rules")
+        if not isinstance(entries, list) or not entries:
+            self._problem(shown, _line(tree), "'rules' must be a list of at least one rule")
+            return
+        shared = self._words(shown, tree.get("terminated_by"))
+        for entry in entries:
+            if not isinstance(entry, _Map):
+                self._problem(shown, _line(entry), "each rule must be a mapping with an 'id'")
+                continue
+            rule = self._rule(shown, folder, str(tree.get("category", "")), shared, entry)
+            if rule is None:
+                continue
+            if rule.id in seen:
+                self._problem(shown, entry.line, f"rule '{rule.id}' is already defined in {seen[rule.id]}")
+                continue
+            seen[rule.id] = f"{shown}:{entry.line}"
+            self.rules[rule.id] = rule
+
+    def _words(self, shown: str, value: Any) -> tuple[str, ...]:
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            self._problem(shown, _line(value), "'terminated_by' must be a list of categories")
+            return ()
+        return tuple(str(word) for word in value)
+
+    def _rule(self, shown: str, folder: str, category: str, shared: tuple[str, ...], entry: _Map) -> Rule | None:
+        before = len(self.problems)
+        name = str(entry.get("id", ""))
+
+        def wrong(text: str, key: str | None = None) -> None:
+            line = _line(entry[key]) if key in entry else entry.line
+            self._problem(shown, line, f"rule '{name}': {text}" if name else text)
+
+        if not _ID.fullmatch(name):
+            wrong("'id' is missing or not of the form file.name in lower case", "id")
+        for key in entry:
+            if key not in _RULE_KEYS:
+                wrong(f"unknown key '{key}'; allowed: {', '.join(sorted(_RULE_KEYS))}", key)
+        headings = entry.get("headings")
+        category = str(entry.get("category", category))
+        if not category:
+            wrong("no 'category' on the rule or at the top of the file")
+        literal = str(entry.get("literal", ""))
+        pattern = str(entry.get("pattern", ""))
+        if folder == "sections":
+            if not isinstance(headings, list) or not headings:
+                wrong("a section rule needs 'headings', a list of heading patterns", "headings")
+        elif not pattern and not literal:
+            wrong("needs a 'pattern' or a 'literal'")
+        pattern = self._fill(shown, _line(entry.get("pattern", entry)), pattern) if pattern else re.escape(literal.lower())
+        texts = [pattern]
+        filled: list[str] = []
+        if isinstance(headings, list):
+            filled = [self._fill(shown, _line(item), str(item)) for item in headings]
+            texts += filled
+        for text in texts:
+            try:
+                _parse(text)
+            except re.error as error:
+                wrong(f"the pattern is not a valid regular expression: {error.msg} at {error.pos}", "pattern")
+        direction = str(entry["direction"]) if "direction" in entry else None
+        if folder == "context" and direction not in DIRECTIONS:
+            wrong(f"direction {direction!r} is not one of {', '.join(DIRECTIONS)}", "direction")
+        numbers: dict[str, int | None] = {}
+        for key in ("max_scope", "max_targets"):
+            value = entry.get(key)
+            if value is not None and not re.fullmatch(r"[1-9]\d*", str(value)):
+                wrong(f"'{key}' must be a whole number of at least 1", key)
+                value = None
+            numbers[key] = int(str(value)) if value is not None else None
+        scope = str(entry.get("scope", "section"))
+        if scope not in ("section", "paragraph"):
+            wrong(f"scope '{scope}' is not one of section, paragraph", "scope")
+        for key in ("examples", "counter_examples"):
+            if not isinstance(entry.get(key), _Text) or not str(entry[key]).strip():
+                wrong(f"'{key}' is missing: at least one line is needed")
+        examples = tuple(_examples(entry.get("examples")))
+        for example in examples:
+            if not example.spans:
+                wrong("an example line marks no span with [[ ]]", "examples")
+        if len(self.problems) > before:
+            return None
+        return Rule(
+            id=name,
+            folder=folder,
+            category=category,
+            literal=literal or name,
+            pattern=pattern,
+            value=str(entry["value"]) if "value" in entry else None,
+            direction=direction,  # type: ignore[arg-type]
+            terminated_by=self._words(shown, entry.get("terminated_by")) or shared,
+            headings=tuple(filled),
+            scope=scope,
+            policy=str(entry["policy"]) if "policy" in entry else None,
+            source=str(entry["source"]) if "source" in entry else None,
+            examples=examples,
+            counter_examples=tuple(Example(example.text) for example in _examples(entry.get("counter_examples"))),
+            **numbers,
+        )
+
+
+class _Text(str):
+    """A YAML scalar that knows its line."""
+
+    line: int
+
+    def __new__(cls, value: str, line: int) -> _Text:
+        text = super().__new__(cls, value)
+        text.line = line
+        return text
+
+
+class _Map(dict[str, Any]):
+    """A YAML mapping that knows its line."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__()
+        self.line = line
+
+
+def _line(value: Any) -> int:
+    if isinstance(value, list):
+        return _line(value[0]) if value else 1
+    return int(getattr(value, "line", 1))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_plain(child) for child in value]
+    return str(value)
+
+
+def _examples(block: Any) -> Iterator[Example]:
+    for line in str(block or "").splitlines():
+        if not line.strip():
+            continue
+        raw = line.strip().replace("\\n", "\n")
+        text, spans, last = "", [], 0
+        for match in _MARKED.finditer(raw):
+            text += raw[last : match.start()]
+            spans.append((len(text), len(text) + len(match.group(1))))
+            text += match.group(1)
+            last = match.end()
+        yield Example(text + raw[last:], tuple(spans))
