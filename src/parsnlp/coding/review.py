@@ -1,0 +1,138 @@
+"""Edits a claim would hit and questions to put to the provider (P-X2 to P-X4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from parsnlp.coding.assign import Assigned
+from parsnlp.extract.findings import REPORTS, Found
+from parsnlp.models import Edit, NoteCondition, Query, Span
+from parsnlp.resolve import Record, Resolved
+
+_ASSESSED = ("impression", "final_diagnosis", "operative_diagnosis", "addendum")
+
+
+def edits(record: Record, assigned: Assigned) -> list[Edit]:
+    """The edits that the suggested codes themselves would hit."""
+    found: list[Edit] = []
+    codes = {draft.code: draft for draft in assigned.drafts}
+    lysis = next((code for code in codes if code.startswith("M43.0")), None)
+    slip = next((code for code in codes if code.startswith("M43.1")), None)
+    inborn = "Q76.2" if "Q76.2" in codes else None
+    if lysis and slip:
+        found.append(
+            Edit(
+                kind="excludes1_pair",
+                severity="warning",
+                says=f"{lysis} with {slip}: the Excludes1 note at M43.0 names M43.1; a scrubber may reject the pair, and {slip} is the one that survives",
+                rule="P-X2",
+                codes=(slip, lysis),
+                evidence=_both(codes[slip].evidence, codes[lysis].evidence),
+            )
+        )
+    if inborn:
+        for code in (lysis, slip):
+            if code:
+                found.append(
+                    Edit(
+                        kind="excludes1_congenital",
+                        severity="warning",
+                        says=f"{inborn} with {code}: an Excludes1 pair; kept because the acquired condition is at an unrelated site",
+                        rule="P-X1",
+                        codes=(inborn, code),
+                        evidence=_both(codes[inborn].evidence, codes[code].evidence),
+                    )
+                )
+    return found
+
+
+def _both(one: Sequence[Span], other: Sequence[Span]) -> tuple[Span, ...]:
+    return (*one[:1], *other[:1])
+
+
+def queries(record: Record, conditions: Sequence[Resolved], published: Sequence[NoteCondition], assigned: Assigned) -> list[Query]:
+    """P-X4: questions to the provider, each with its clinical indicators."""
+    found: list[Query] = []
+    shown = {item.condition: item for item in published}
+    coded = [item for item in conditions if item.assertion == "affirmed" or "uncertain_inpatient" in item.flags]
+    for item in coded:
+        if item.condition == "traumatic_fracture":
+            continue
+        spans = tuple(record.at(mention) for mention in item.deciding[:2])
+        name = item.condition
+        if not item.sites:
+            found.append(_query("site_missing", f"At which level or region of the spine is the documented {name}?", spans))
+        if name == "spondylolysis":
+            condition = shown[name]
+            if condition.laterality in (None, "unilateral"):
+                found.append(
+                    _query("laterality_missing", "On which side is the documented pars defect?", spans, ("left", "right", "bilateral"), tip=True)
+                )
+            if condition.chronicity is None and condition.etiology not in ("congenital", "dysplastic", "developmental"):
+                found.append(_query("chronicity_missing", "Is the documented pars defect acute, subacute or chronic?", spans, ("acute", "subacute", "chronic")))
+        causes = {e.value for mention in item.deciding for e in mention.attributes.etiology}
+        if "developmental" in causes and not causes & {"congenital", "dysplastic", "acquired"}:
+            found.append(
+                _query("congenital_vs_acquired", f"The {name} is described as developmental. Is it congenital or acquired?", spans, ("congenital", "acquired"))
+            )
+        found += _level_not_in_assessment(record, item)
+        if item.documented_by == "imaging":
+            found.append(
+                _query("imaging_only", f"Imaging describes {name}. Please state its clinical significance for this encounter.", spans)
+            )
+    lysis = [item for item in conditions if item.condition == "spondylolysis" and any(f.assertion in ("affirmed", "negated", "uncertain") for f in item.found)]
+    for item in coded:
+        if item.condition == "spondylolisthesis" and not lysis:
+            isthmic = [f for f in item.deciding if any(e.value == "isthmic" for e in f.attributes.etiology)]
+            if isthmic:
+                found.append(
+                    _query(
+                        "lysis_slip_collapsed",
+                        "The slip is described as isthmic. Is a separate pars defect present, and if so at which level and side?",
+                        tuple(record.at(f) for f in isthmic[:2]),
+                    )
+                )
+    affirmed = {item.condition for item in coded}
+    for item in conditions:
+        if item.condition in affirmed:
+            continue
+        historical = [f for f in item.found if f.assertion == "historical"]
+        if item.assertion == "historical" and historical:
+            found.append(
+                _query(
+                    "historical_status",
+                    f"A history of {item.condition.replace('_', ' ')} is documented. What is its current status?",
+                    tuple(record.at(f) for f in historical[:2]),
+                    ("still present", "resolved"),
+                )
+            )
+        uncertain = [f for f in item.found if f.assertion == "uncertain"]
+        if item.assertion == "uncertain" and uncertain:
+            found.append(
+                _query(
+                    "uncertain_wording",
+                    f"{item.condition.replace('_', ' ').capitalize()} is documented as uncertain. Has it been confirmed or ruled out?",
+                    tuple(record.at(f) for f in uncertain[:2]),
+                    ("confirmed", "ruled out"),
+                )
+            )
+    return found
+
+
+def _level_not_in_assessment(record: Record, item: Resolved) -> Iterable[Query]:
+    """Imaging names a level that the assessment leaves out (clinic notes only)."""
+    if any(f.kind in REPORTS for f in item.deciding):
+        return
+    assessed = [f for f in item.deciding if f.section in _ASSESSED]
+    imaged: list[Found] = [f for f in item.deciding if f.documented_by == "imaging" and f.levels]
+    if assessed and imaged and not any(f.levels for f in assessed):
+        yield _query(
+            "level_not_in_assessment",
+            f"Imaging names a level for the {item.condition}; the assessment does not. At which level is it?",
+            tuple(record.at(f) for f in (*imaged[:1], *assessed[:1])),
+        )
+
+
+def _query(kind: str, says: str, spans: tuple[Span, ...], options: tuple[str, ...] = (), tip: bool = False) -> Query:
+    choices = (*options, "other", "unable to determine") if options else ()
+    return Query(kind=kind, severity="tip" if tip else "query", says=says, rule="P-X4", evidence=spans, options=choices)

@@ -1,0 +1,356 @@
+"""What a finding is tied to: levels, regions, side, chronicity, cause, grade and direction, bound clause by clause.
+
+Every modifier in a sentence looks for the head it stands with. Heads are the mentions and the *owners* (a disc bulge, a
+fusion, a nerve root, leg pain ...); a modifier that belongs to an owner is nobody's attribute (P-F4, P-C5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from parsnlp.extract import levels as spine
+from parsnlp.extract.matching import Match, Matcher
+from parsnlp.extract.pipeline import Mention, Reading
+from parsnlp.rules import RuleSet
+
+_SPACE_WORD = re.compile(r"[a-z0-9][a-z0-9'.-]*|[^\sa-z0-9]")
+_BLANK = "\x01"
+_LEAD_IN = re.compile(r"(?:[-*>#(]*\s*(?:\(?[0-9a-h]{1,2}[.)]\s*)?)?(?:at |level |levels |the |level:|in )*")
+_ROW_END = re.compile(r"(?: (?:level|disc|disk|segment|interspace|disc space|disc level|intervertebral disc))?(?: ?[:.|]| -+ | ?\(|$|,? there | shows | demonstrates )")
+_STUDY = r"(?:x-?rays?|xrs?|radiographs?|films?|ct|mri|mr|spect|scan|views?|series|imaging|study|scintigraphy|myelogram)"
+_REGION_OF_STUDY = re.compile(rf"(?: spine)?,? (?:\d+[- ])?(?:{_STUDY}|complete|ap|lateral|flexion|two|three|four|five|with|without|w/o|w/|\d)")
+_STUDY_OF_REGION = re.compile(rf"{_STUDY}(?: (?:scan|of|the|exam|examination|:|-|standing|upright|limited|complete|cervical|thoracic|lumbar|and))* ?[:-]?\s*$")
+_HEDGE = re.compile(r"(?:likely|possibly|probably|presumably|possible|probable|perhaps|suspected|maybe|\?|questionably|presumed|not|no|versus|vs|or)(?: (?:be|a|an|due to|secondary to|related to|in|felt to be|from))*\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One attribute value with its place in the note. `how`: bound, row, weak (shared) or study (a film's name)."""
+
+    category: str
+    value: str
+    start: int
+    end: int
+    rule: str
+    how: str = "bound"
+
+
+@dataclass(slots=True)
+class Attributes:
+    """The attribute evidence of one mention. `levels` holds level names, `regions` region names."""
+
+    levels: list[Evidence] = field(default_factory=list)
+    regions: list[Evidence] = field(default_factory=list)
+    sides: list[Evidence] = field(default_factory=list)
+    chronicity: list[Evidence] = field(default_factory=list)
+    etiology: list[Evidence] = field(default_factory=list)
+    grades: list[Evidence] = field(default_factory=list)
+    directions: list[Evidence] = field(default_factory=list)
+    weak_levels: list[Evidence] = field(default_factory=list)
+    shared_levels: list[Evidence] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    start: int
+    end: int
+    mention: int | None
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Modifier:
+    category: str
+    value: str
+    start: int
+    end: int
+    rule: str
+
+
+_LANES = {
+    "laterality": "sides",
+    "chronicity": "chronicity",
+    "etiology": "etiology",
+    "grade": "grades",
+    "direction": "directions",
+    "region": "regions",
+    "level": "levels",
+}
+
+
+class Binder:
+    """Binds the modifiers of a sentence to its mentions."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        names = ("laterality", "chronicity", "etiology", "grade", "direction", "region")
+        self._modifiers = {name: Matcher(rules.category(name)) for name in names}
+        self._owners = Matcher(rules.category("owner"))
+        words = rules.tables["binding"]
+        self._stops = frozenset(words["stops"])
+        self._connectors = frozenset(words["connectors"])
+        self._trailing = self._connectors | frozenset(words["trailing"])
+
+    def bind(self, reading: Reading, number: int, mentions: Sequence[Mention]) -> list[Attributes]:
+        """The attributes of each of the sentence's `mentions`, in their order."""
+        clean = reading.clean(number)
+        text = clean.text
+        heads = self._heads(text, mentions)
+        modifiers = self._find(text, heads)
+        bare = _blank(text, modifiers)
+        found = [Attributes() for _ in mentions]
+        located: dict[int, list[_Modifier]] = {}
+        loose: list[_Modifier] = []
+        owned: dict[int, list[_Modifier]] = {}
+
+        def give(mention: int, modifier: _Modifier, how: str = "bound") -> None:
+            start, end = clean.span(modifier.start, modifier.end)
+            lane = getattr(found[mention], _LANES[modifier.category])
+            lane.append(Evidence(modifier.category, modifier.value, start, end, modifier.rule, how))
+
+        for modifier in modifiers:
+            head, how = self._owner(bare, modifier, heads)
+            if head is None:
+                loose.append(modifier)
+                continue
+            if head.mention is None:
+                if modifier.category in ("level", "region"):
+                    owned.setdefault(heads.index(head), []).append(modifier)
+                continue
+            if how == "near" and modifier.category not in ("level", "region"):
+                continue
+            if modifier.category in ("etiology", "chronicity") and _HEDGE.search(text[: modifier.start][-40:]):
+                if not modifier.value in ("acquired", "nontraumatic", "nonunion", "healed", "healing"):
+                    continue
+            if modifier.category in ("grade",) and mentions[head.mention].rule.category == "spondylolysis":
+                continue
+            located.setdefault(head.mention, []).append(modifier)
+            give(head.mention, modifier)
+        self._spread(loose, heads, mentions, found, give)
+        self._rows(reading, number, mentions, found)
+        self._shares(clean, text, heads, owned, mentions, found)
+        for mention, attributes in zip(mentions, found, strict=True):
+            self._study_regions(text, clean, attributes)
+            self._own_direction(mention, attributes, text)
+        return found
+
+    def _heads(self, text: str, mentions: Sequence[Mention]) -> list[_Head]:
+        heads = [_Head(m.clean_start, m.clean_end, i, "mention") for i, m in enumerate(mentions)]
+        spans = [(head.start, head.end) for head in heads]
+        for match in self._owners.find(text):
+            if not any(start < match.end and match.start < end for start, end in spans):
+                heads.append(_Head(match.start, match.end, None, match.rule.value or "other"))
+        heads.sort(key=lambda head: head.start)
+        return heads
+
+    def _find(self, text: str, heads: Sequence[_Head]) -> list[_Modifier]:
+        owners = [(head.start, head.end) for head in heads if head.mention is None]
+        found: list[_Modifier] = []
+        for level in spine.find(text):
+            if not any(start <= level.start and level.end <= end for start, end in owners):
+                found += [_Modifier("level", name, level.start, level.end, "level") for name in level.names]
+        for category, matcher in self._modifiers.items():
+            for match in matcher.find(text):
+                if any(start <= match.start and match.end <= end for start, end in owners):
+                    continue
+                value = _grade(match) if category == "grade" else match.rule.value
+                if value:
+                    found.append(_Modifier(category, value, match.start, match.end, match.rule.id))
+        found.sort(key=lambda modifier: (modifier.start, modifier.end))
+        return found
+
+    def _owner(self, bare: str, modifier: _Modifier, heads: Sequence[_Head]) -> tuple[_Head | None, str]:
+        """The head a modifier stands with and how it was found; (None, 'loose') when it heads its own clause."""
+        left: _Head | None = None
+        right: _Head | None = None
+        for head in heads:
+            if head.start <= modifier.start and modifier.end <= head.end:
+                return head, "inside"
+            if head.end <= modifier.start:
+                left = head
+            elif head.start >= modifier.end:
+                right = head
+                break
+            elif head.start < modifier.end and modifier.start < head.end:
+                return head, "inside"
+        gap_right = _words(bare[modifier.end : right.start]) if right else None
+        gap_left = _words(bare[left.end : modifier.start]) if left else None
+        adjacent = gap_right is not None and len(gap_right) <= 4 and not any(
+            word in self._stops or not word[0].isalnum() for word in gap_right
+        )
+        allowed = self._connectors if modifier.category in ("level", "region", "laterality", "grade") else self._trailing
+        connected = gap_left is not None and len(gap_left) <= 9 and all(
+            word in allowed or word in (",", "(", ")", "-", ":", '"', "/") or word.replace(".", "").isdigit() for word in gap_left
+        )
+        if adjacent and connected and gap_right and gap_left and gap_left[-1] in ("of", "at", "in", "on", "level", "("):
+            return left, "left"
+        if adjacent:
+            return right, "right"
+        if connected:
+            return left, "left"
+        if left is None or modifier.category not in ("level", "region"):
+            if modifier.category in ("level", "region"):
+                return None, "loose"
+            return self._near(bare, modifier, left, right)
+        # A level in mid-sentence that is tied to nothing: after a comma it opens a clause, else it looks back.
+        between = bare[left.end : modifier.start]
+        if right is not None and re.search(r"[,:]|\band\b|\bbut\b", between):
+            return right, "near"
+        return left, "near"
+
+    @staticmethod
+    def _near(bare: str, modifier: _Modifier, left: _Head | None, right: _Head | None) -> tuple[_Head | None, str]:
+        if modifier.category in ("grade", "direction"):
+            for head, gap in ((left, bare[left.end : modifier.start] if left else ""), (right, bare[modifier.end : right.start] if right else "")):
+                if head is not None and head.mention is not None and len(gap) < 60 and not re.search(r"[;]", gap):
+                    return head, "grade"
+        if left is None and right is not None:
+            return right, "near"
+        return (left, "near") if left is not None else (None, "loose")
+
+    def _spread(self, loose: list[_Modifier], heads: Sequence[_Head], mentions: Sequence[Mention], found: list[Attributes], give: object) -> None:
+        """A level before every head ("At L4-5 there is ...") is that of each following mention without one of its own."""
+        places = [modifier for modifier in loose if modifier.category in ("level", "region")]
+        if not places:
+            return
+        for i, mention in enumerate(mentions):
+            own = found[i].levels
+            for modifier in places:
+                if modifier.end <= mention.clean_start and (modifier.category == "region" or not own or own[-1].how == "spread"):
+                    give(i, modifier, "spread")  # type: ignore[operator]
+
+    def _rows(self, reading: Reading, number: int, mentions: Sequence[Mention], found: list[Attributes]) -> None:
+        """A level that heads the list item, table row or line group is bound to the mentions under it (P-C5)."""
+        row = self._row(reading, number)
+        if not row:
+            return
+        for attributes in found:
+            own = {evidence.value for evidence in attributes.levels if evidence.how != "spread"}
+            uppers = {spine.members(evidence.value)[0] for evidence in row}
+            if not own or own <= uppers:
+                held = {evidence.value for evidence in attributes.levels}
+                attributes.levels += [evidence for evidence in row if evidence.value not in held]
+
+    def _row(self, reading: Reading, number: int) -> list[Evidence]:
+        sentences = reading.layout.sentences
+        first = number
+        while first > 0 and sentences[first - 1].item == sentences[number].item:
+            first -= 1
+        head = self._row_head(reading, first, whole=False)
+        if head:
+            return head
+        # A line that is a level alone heads the lines below it, to the next such line or the end of the block.
+        at = first - 1
+        while at >= 0 and sentences[at].block == sentences[number].block and first - at < 12:
+            start = at
+            while start > 0 and sentences[start - 1].item == sentences[at].item:
+                start -= 1
+            if start == at:
+                head = self._row_head(reading, at, whole=True)
+                if head:
+                    return head
+            if self._row_head(reading, start, whole=False):
+                return []
+            at = start - 1
+        return []
+
+    @staticmethod
+    def _row_head(reading: Reading, number: int, whole: bool) -> list[Evidence]:
+        clean = reading.clean(number)
+        text = clean.text
+        lead = _LEAD_IN.match(text)
+        at = lead.end() if lead else 0
+        if not text[at : at + 1] or text[at] not in "ctdls":
+            return []
+        found = [level for level in spine.find(text[at : at + 40]) if level.start == 0]
+        if not found:
+            return []
+        level = found[0]
+        end = at + level.end
+        if whole:
+            if text[end:].strip(" :.-") not in ("", "level"):
+                return []
+        else:
+            wide = re.match(r"(?:[ \t]{2,}|\t)", reading.text[clean.origin(end - 1) + 1 : clean.origin(end - 1) + 4])
+            if not _ROW_END.match(text, end) and not wide:
+                return []
+        start, stop = clean.span(at, end)
+        return [Evidence("level", name, start, stop, "level", "row") for name in level.names]
+
+    def _shares(
+        self,
+        clean: object,
+        text: str,
+        heads: Sequence[_Head],
+        owned: dict[int, list[_Modifier]],
+        mentions: Sequence[Mention],
+        found: list[Attributes],
+    ) -> None:
+        """Levels of a neighbour in the same clause: another condition's (P-C4's exception) or a coordinated owner's."""
+        for i, mention in enumerate(mentions):
+            if found[i].levels:
+                continue
+            for j, other in enumerate(mentions):
+                if i != j and other.rule.category != mention.rule.category and found[j].levels:
+                    found[i].shared_levels += [e for e in found[j].levels if e.how != "weak"]
+            for k, modifiers in owned.items():
+                head = heads[k]
+                low, high = sorted(((head.end, mention.clean_start), (mention.clean_end, head.start)))[1 if head.start > mention.clean_start else 0]
+                gap = text[min(low, high) : max(low, high)]
+                if head.kind in ("canal", "disc", "facet") and len(gap) < 60 and not re.search(r"[;.]|\bno\b|\bwithout\b", gap):
+                    for modifier in modifiers:
+                        start, end = clean.span(modifier.start, modifier.end)  # type: ignore[attr-defined]
+                        lane = found[i].weak_levels
+                        lane.append(Evidence(modifier.category, modifier.value, start, end, modifier.rule, "weak"))
+
+    @staticmethod
+    def _study_regions(text: str, clean: object, attributes: Attributes) -> None:
+        """A region that is part of a study's name ("XR lumbosacral spine") names the film, not the finding."""
+        kept = []
+        for evidence in attributes.regions:
+            start = clean.offset(evidence.start)  # type: ignore[attr-defined]
+            end = clean.offset(evidence.end - 1) + 1  # type: ignore[attr-defined]
+            film = _REGION_OF_STUDY.match(text, end) or _STUDY_OF_REGION.search(text[:start])
+            kept.append(
+                Evidence("region", evidence.value, evidence.start, evidence.end, evidence.rule, "study") if film else evidence
+            )
+        attributes.regions[:] = kept
+
+    def _own_direction(self, mention: Mention, attributes: Attributes, text: str) -> None:
+        if mention.rule.category == "spondylolysis":
+            attributes.directions.clear()
+            return
+        inside = [e for e in attributes.directions if mention.start <= e.start and e.end <= mention.end]
+        if inside:
+            attributes.directions[:] = inside[:1]
+
+
+def _words(gap: str) -> list[str]:
+    return [word for word in _SPACE_WORD.findall(gap.replace(_BLANK, " ")) if word.strip()]
+
+
+def _blank(text: str, modifiers: Sequence[_Modifier]) -> str:
+    """The text with every modifier's letters blanked, so that modifiers do not stand in one another's way."""
+    letters = list(text)
+    for modifier in modifiers:
+        letters[modifier.start : modifier.end] = _BLANK * (modifier.end - modifier.start)
+    return "".join(letters)
+
+
+_ROMAN = {"1": "I", "2": "II", "3": "III", "4": "IV", "5": "V", "one": "I", "two": "II", "three": "III", "four": "IV", "five": "V",
+          "first": "I", "second": "II", "third": "III", "fourth": "IV"}  # fmt: skip
+
+
+def _grade(match: Match) -> str | None:
+    """A grade as the corpora spell it: I to V, "30%", "4 mm", "low", "high"."""
+    numeral = match.group("m", "g", "h", "o")
+    if numeral:
+        return _ROMAN.get(numeral, numeral.upper())
+    percent = match.group("p")
+    if percent:
+        return f"{int(percent)}%" if 0 < int(percent) <= 100 else None
+    size = match.group("d")
+    if size:
+        return f"{float(size):g} mm"
+    return match.group("w")

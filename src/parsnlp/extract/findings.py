@@ -1,0 +1,428 @@
+"""Mentions to findings: assertion and attributes put together, one document at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from parsnlp.extract import levels as spine
+from parsnlp.extract.assertion import REPORTS, Context, Ruling, decide
+from parsnlp.extract.attributes import Attributes, Binder, Evidence
+from parsnlp.extract.matching import Matcher
+from parsnlp.extract.pipeline import Mention, Pipeline, Reading
+from parsnlp.models import Assertion, Condition, Cue, DocumentedBy, Finding, Note, Span, Step
+from parsnlp.rules import RuleSet
+
+When = tuple[int, int, int]
+
+_MONTHS = {name: number for number, name in enumerate(("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1)}
+_MONTH = r"(?P<month>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_DATE = re.compile(
+    r"(?<![\d/.-])(?:(?P<iso>(?:19|20)\d\d)-(?P<im>\d{1,2})-(?P<id>\d{1,2})"
+    r"|(?P<m>\d{1,2})[/.-](?P<d>\d{1,2})[/.-](?P<y>(?:19|20)?\d\d)"
+    r"|(?P<mm>\d{1,2})/(?P<my>(?:19|20)\d\d)"
+    rf"|(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th)? )?{_MONTH}(?: (?P<day2>\d{{1,2}})(?:st|nd|rd|th)?,?(?= (?:19|20)\d\d))?,? (?P<year>(?:19|20)\d\d)"
+    r"|(?P<only>(?:19|20)\d\d))(?![\d/-])"
+)
+_FRACTURE = re.compile(r"fract|fx|frx|broken|break|nonunion|non-union")
+_STRESS = re.compile(r"stress|fatigue|overuse")
+_AMEND = re.compile(
+    r"(?:should (?:have )?(?:read|be|say|said|been|state)|corrected to|is actually|was actually|not|instead of|rather than|in error|incorrectly|erroneously)"
+)
+
+
+@dataclass(slots=True)
+class Found:
+    """A finding in the making: what the record's rules need beyond the published `Finding`."""
+
+    condition: Condition
+    assertion: Assertion
+    ruling: Ruling
+    mention: Mention
+    attributes: Attributes
+    document: int
+    section: str | None
+    kind: str | None
+    documented_by: DocumentedBy
+    date: When | None
+    flags: frozenset[str]
+    tie: str | None = None
+    finding: Finding | None = None
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        return spine.order(evidence.value for evidence in self.attributes.levels)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(e.value for e in self.attributes.regions if e.how != "study"))
+
+    @property
+    def published(self) -> Finding:
+        assert self.finding is not None
+        return self.finding
+
+
+@dataclass(slots=True)
+class DocumentReading:
+    """One document read: the note, its reading, its findings, and the region that its title names."""
+
+    note: Note
+    reading: Reading
+    found: list[Found]
+    title_region: Evidence | None
+    changes: dict[str, str] = field(default_factory=dict)
+    trauma: list[Evidence] = field(default_factory=list)
+    phases: list[Evidence] = field(default_factory=list)
+
+
+class Finder:
+    """Finds a document's findings. Holds compiled rules only; safe in threads."""
+
+    def __init__(self, rules: RuleSet, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self._binder = Binder(rules)
+        self._trauma = Matcher(rules.category("trauma"))
+        self._phase = Matcher(rules.category("phase"))
+        self._correction = Matcher(rules.category("correction"), longest=False)
+        self._regions = Matcher(rules.category("region"))
+        self._modality = Matcher(rules.category("modality"))
+        self._spine = re.compile(rules.vocabulary["spine_context"])
+        self._study = re.compile(rules.vocabulary["study"])
+
+    def find(self, note: Note, reading: Reading, number: int) -> DocumentReading:
+        """All findings of one document; `number` is its place in the record."""
+        found: list[Found] = []
+        weak: list[Found] = []
+        for sentence, group in groupby(reading.mentions, key=lambda mention: mention.sentence):
+            mentions = list(group)
+            flags = self._flags(reading, sentence)
+            for mention, attributes in zip(mentions, self._binder.bind(reading, sentence, mentions), strict=True):
+                section = reading.section(mention.start)
+                category = section.category if section else None
+                ruling = decide(mention, Context(category, reading.kind))
+                item = Found(
+                    condition=mention.rule.category,  # type: ignore[arg-type]
+                    assertion=ruling.assertion,
+                    ruling=ruling,
+                    mention=mention,
+                    attributes=attributes,
+                    document=number,
+                    section=category,
+                    kind=reading.kind,
+                    documented_by=self._documented_by(reading, mention, category, flags),
+                    date=self._date(reading, mention, section),
+                    flags=flags | ({mention.rule.value} if mention.rule.value else set()),
+                )
+                (weak if mention.rule.value == "weak" else found).append(item)
+        if weak and (found or self._about_spine(reading)):
+            found += weak
+            found.sort(key=lambda item: item.mention.start)
+        result = DocumentReading(note, reading, found, self._title_region(reading))
+        if found:
+            result.trauma = list(self._all(reading, self._trauma))
+            self._traumatic(result)
+            if any(item.condition == "traumatic_fracture" for item in found):
+                result.phases = list(self._all(reading, self._phase))
+            result.changes = self._changes(reading, found)
+        return result
+
+    def _about_spine(self, reading: Reading) -> bool:
+        return any(self._spine.search(reading.clean(number).text) for number in range(min(len(reading.layout.sentences), 400)))
+
+    def _flags(self, reading: Reading, sentence: int) -> frozenset[str]:
+        """What the sentence (or the one beside it, for a reader's disagreement) says of time, position and correction."""
+        flags = {match.rule.value or "" for match in self._correction.find(reading.clean(sentence).text)}
+        here = reading.layout.sentences[sentence]
+        for beside in (sentence - 1, sentence + 1):
+            if 0 <= beside < len(reading.layout.sentences) and reading.layout.sentences[beside].block == here.block:
+                flags |= {
+                    "overrule"
+                    for match in self._correction.find(reading.clean(beside).text)
+                    if match.rule.value == "overrule" and "my" not in match.text
+                }
+        section = reading.section(here.start)
+        if section is not None and section.category == "addendum":
+            flags.add("correction")
+        return frozenset(flags)
+
+    def _documented_by(self, reading: Reading, mention: Mention, section: str | None, flags: frozenset[str]) -> DocumentedBy:
+        """Imaging when a clinic note's imaging part, or a sentence led by a study, says it; else the provider (P-X4)."""
+        if reading.kind in REPORTS or section in ("impression", "final_diagnosis", "operative_diagnosis", "plan", "procedure"):
+            return "provider"
+        if section in ("imaging", "findings", "technique"):
+            return "imaging"
+        clean = reading.clean(mention.sentence)
+        lead = clean.text[: mention.clean_start]
+        study = self._study.search(lead)
+        if study is not None and study.start() < 60 and reading.kind != "operative":
+            return "imaging"
+        return "provider"
+
+    def _date(self, reading: Reading, mention: Mention, section: object) -> When | None:
+        """The date of the study or statement: in the sentence before the mention, else in its item, else its heading."""
+        clean = reading.clean(mention.sentence)
+        before = [when for at, when in _dates(clean.text) if at < mention.clean_start]
+        if before:
+            return before[-1]
+        sentences = reading.layout.sentences
+        at = mention.sentence - 1
+        while at >= 0 and sentences[at].item == sentences[mention.sentence].item and mention.sentence - at < 6:
+            dates = [when for _, when in _dates(reading.clean(at).text)]
+            if dates and self._study.search(reading.clean(at).text):
+                return dates[-1]
+            at -= 1
+        title_start, title_end = getattr(section, "title_start", None), getattr(section, "title_end", None)
+        if title_start is not None and title_end is not None:
+            dates = [when for _, when in _dates(reading.text[title_start:title_end].lower())]
+            if dates:
+                return dates[-1]
+        return None
+
+    def _all(self, reading: Reading, matcher: Matcher) -> Iterable[Evidence]:
+        for number in range(len(reading.layout.sentences)):
+            clean = reading.clean(number)
+            for match in matcher.find(clean.text):
+                start, end = clean.span(match.start, match.end)
+                yield Evidence(match.rule.category, match.rule.value or "", start, end, match.rule.id, str(number))
+
+    # -- trauma ------------------------------------------------------------------------------------------------------
+
+    def _traumatic(self, result: DocumentReading) -> None:
+        """Move a pars fracture or a slip with traumatic wording to `traumatic_fracture` (P-C7 to P-C11)."""
+        told = {evidence.how for evidence in result.trauma if evidence.value == "trauma"}
+        told -= {evidence.how for evidence in result.trauma if evidence.value in ("none", "old")}
+        none = any(evidence.value == "none" and evidence.rule == "trauma.none" for evidence in result.trauma) and not told
+        for item in result.found:
+            if item.condition == "traumatic_fracture":
+                item.tie = "same"
+                continue
+            causes = {evidence.value for evidence in item.attributes.etiology}
+            ages = {evidence.value for evidence in item.attributes.chronicity}
+            text = result.reading.clean(item.mention.sentence).text[item.mention.clean_start : item.mention.clean_end]
+            if causes & {"old_traumatic", "nontraumatic", "congenital", "dysplastic", "degenerative", "iatrogenic", "pathologic"}:
+                continue
+            if "chronic" in ages or "acute_on_chronic" in ages or "stress" in causes or _STRESS.search(text):
+                continue
+            fracture = item.condition == "spondylolisthesis" or bool(_FRACTURE.search(text))
+            if not fracture:
+                continue
+            here = str(item.mention.sentence) in told
+            if "traumatic" in causes:
+                item.tie = "same"
+            elif "acute" in ages and here and item.assertion == "affirmed":
+                item.tie = "same"
+            elif "acute" in ages and told and not none and item.assertion in ("affirmed", "uncertain"):
+                item.tie = "across"
+            else:
+                continue
+            item.condition = "traumatic_fracture"
+        moved = [i for i in result.found if i.condition == "traumatic_fracture" and i.mention.rule.category == "spondylolysis"]
+        for item in result.found:
+            # Later mentions of the same traumatic pars fracture need not repeat the trauma.
+            text = result.reading.clean(item.mention.sentence).text[item.mention.clean_start : item.mention.clean_end]
+            if item.condition == "spondylolysis" and moved and _FRACTURE.search(text) and not _STRESS.search(text):
+                ages = {evidence.value for evidence in item.attributes.chronicity}
+                if item.assertion == "affirmed" and "chronic" not in ages:
+                    item.condition, item.tie = "traumatic_fracture", moved[0].tie
+
+    # -- corrections and titles --------------------------------------------------------------------------------------
+
+    def _changes(self, reading: Reading, found: Sequence[Found]) -> dict[str, str]:
+        """Levels that an addendum or correction replaces: {"L5-S1": "L4-L5"} (P-A4)."""
+        known = {level for item in found for level in item.levels}
+        for number, sentence in enumerate(reading.layout.sentences):
+            clean = reading.clean(number)
+            if not any(match.rule.value == "correction" for match in self._correction.find(clean.text)):
+                section = reading.section(sentence.start)
+                if section is None or section.category != "addendum":
+                    continue
+            marks = list(_AMEND.finditer(clean.text))
+            if not marks:
+                continue
+            named = [level for level in spine.find(clean.text) if len(level.names) == 1]
+            if len(named) == 2:
+                one, two = named
+                between = clean.text[one.end : two.start]
+                first_is_new = bool(re.search(r"\b(?:not|instead of|rather than)\b", between)) and not re.search(r"should|correct", between)
+                new, old = (one, two) if first_is_new else (two, one)
+                if old.names[0] in known:
+                    return {old.names[0]: new.names[0]}
+            if len(named) == 1 and re.search(r"should (?:have )?(?:read|be|say|said|been|state)|corrected to|is actually", clean.text[: named[0].start]):
+                new_name = named[0].names[0]
+                others = {
+                    level
+                    for item in found
+                    for level in item.levels
+                    if level != new_name and item.mention.sentence != number and len(spine.members(level)) == len(spine.members(new_name))
+                }
+                if len(others) == 1:
+                    return {others.pop(): new_name}
+        return {}
+
+    def _title_region(self, reading: Reading) -> Evidence | None:
+        """The region that a report's title lines name ("XR LUMBAR SPINE"); for clinic notes none."""
+        if reading.kind not in ("radiology", None):
+            return None
+        seen = 0
+        for number in range(min(len(reading.layout.sentences), 14)):
+            clean = reading.clean(number)
+            section = reading.section(clean.start)
+            if section is not None and section.category in ("indication", "impression", "findings", "history") and seen:
+                if section.start <= clean.start:
+                    break
+            seen += 1
+            if self._study.search(clean.text) or self._modality.find(clean.text) or number < 3:
+                evidence = self._film(clean)
+                if evidence is not None:
+                    return evidence
+        return None
+
+    def _film(self, clean: object) -> Evidence | None:
+        text: str = clean.text  # type: ignore[attr-defined]
+        if not self._study.search(text) and "spine" not in text:
+            return None
+        for match in self._regions.find(text):
+            start, end = clean.span(match.start, match.end)  # type: ignore[attr-defined]
+            return Evidence("region", match.rule.value or "", start, end, match.rule.id, "study")
+        return None
+
+    def study_region(self, document: DocumentReading, item: Found) -> Evidence | None:
+        """P-C5 (2): the region of the study or section heading that holds the mention."""
+        own = [evidence for evidence in item.attributes.regions if evidence.how == "study"]
+        if own:
+            return own[0]
+        reading = document.reading
+        section = reading.section(item.mention.start)
+        low = section.start if section is not None else 0
+        sentences = reading.layout.sentences
+        at = item.mention.sentence - 1
+        while at >= 0 and sentences[at].end > low and item.mention.sentence - at < 15:
+            clean = reading.clean(at)
+            if self._study.search(clean.text):
+                evidence = self._film(clean)
+                if evidence is not None:
+                    return evidence
+                break
+            at -= 1
+        if section is not None:
+            from parsnlp.note import Clean
+
+            evidence = self._film(Clean(reading.text, section.title_start, section.title_end))
+            if evidence is not None:
+                return evidence
+        return document.title_region
+
+
+def _dates(text: str) -> list[tuple[int, When]]:
+    """Dates in clean text with their place, as (year, month, day), 0 for a part not given."""
+    found: list[tuple[int, When]] = []
+    for match in _DATE.finditer(text):
+        if match["iso"]:
+            when = (int(match["iso"]), int(match["im"]), int(match["id"]))
+        elif match["y"]:
+            year = int(match["y"])
+            when = (year if year > 99 else 2000 + year, int(match["m"]), int(match["d"]))
+        elif match["my"]:
+            when = (int(match["my"]), int(match["mm"]), 0)
+        elif match["year"]:
+            when = (int(match["year"]), _MONTHS[match["month"]], int(match["day"] or match["day2"] or 0))
+        else:
+            when = (int(match["only"]), 0, 0)
+        found.append((match.start(), when))
+    return found
+
+
+# --- publishing -----------------------------------------------------------------------------------------------------
+
+_AGES = ("nonunion", "healing", "acute_on_chronic", "acute", "subacute", "chronic", "stress_reaction", "healed")
+_CAUSES = (
+    "congenital", "dysplastic", "developmental", "pathologic", "iatrogenic", "old_traumatic", "traumatic", "isthmic",
+    "degenerative", "stress",
+)  # fmt: skip
+
+
+def laterality(values: Iterable[str]) -> str | None:
+    """One side of several statements: left and right of one level are bilateral (P-F4)."""
+    sides = set(values)
+    if "bilateral" in sides or {"left", "right"} <= sides:
+        return "bilateral"
+    for side in ("left", "right", "unilateral"):
+        if side in sides:
+            return side
+    return None
+
+
+def first_of(order: Sequence[str], values: Iterable[str]) -> str | None:
+    """The value that comes first in `order`."""
+    held = set(values)
+    return next((value for value in order if value in held), None)
+
+
+def chronicity(values: Iterable[str]) -> str | None:
+    """How old the defect is, the most telling statement first (P-A5, P-F4)."""
+    return first_of(_AGES, values)
+
+
+def etiology(values: Iterable[str]) -> str | None:
+    """What made it; "acquired" and "nontraumatic" state no cause."""
+    cause = first_of(_CAUSES, values)
+    return "traumatic" if cause == "old_traumatic" else cause
+
+
+def grade(values: Iterable[str]) -> str | None:
+    """Meyerding numeral before percent before millimetres (P-F4)."""
+    ranked = sorted(values, key=lambda value: (value.endswith("mm"), value.endswith("%"), value in ("low", "high")))
+    return ranked[0] if ranked else None
+
+
+def publish(document: DocumentReading, item: Found, number: int, changes: dict[str, str]) -> Finding:
+    """The public `Finding` of a found mention."""
+    note, reading = document.note, document.reading
+    attributes = item.attributes
+
+    def span(start: int, end: int, rule: str | None = None) -> Span:
+        return Span(document=note.id, start=start, end=end, text=reading.text[start:end], rule=rule)
+
+    ruling = item.ruling
+    cues = tuple(
+        Cue(category=cue.rule.category, start=cue.start, end=cue.end, text=reading.text[cue.start : cue.end], rule=cue.rule.id)
+        for cue in item.mention.cues
+    )
+    words = " and ".join(f"“{reading.text[cue.start : cue.end]}”" for cue in ruling.cues[:2])
+    says = f"{ruling.says}: {words}" if words else ruling.says
+    mention = item.mention
+    step = Step(
+        rule=ruling.rule,
+        says=says,
+        evidence=(span(mention.start, mention.end, mention.rule.id), *(span(cue.start, cue.end, cue.rule.id) for cue in ruling.cues)),
+    )
+    return Finding(
+        id=f"f{number}",
+        condition=item.condition,
+        assertion=item.assertion,
+        document=note.id,
+        start=mention.start,
+        end=mention.end,
+        text=reading.text[mention.start : mention.end],
+        section=item.section,
+        cues=cues,
+        levels=spine.substitute(item.levels, changes),
+        regions=item.regions,
+        laterality=laterality(e.value for e in attributes.sides),
+        chronicity=chronicity(e.value for e in attributes.chronicity),
+        etiology=etiology(e.value for e in attributes.etiology),
+        grade=grade(e.value for e in attributes.grades) if item.condition != "spondylolysis" else None,
+        direction=attributes.directions[0].value if attributes.directions else None,
+        documented_by=item.documented_by,
+        rule=mention.rule.id,
+        trail=(step,),
+    )
+
+
+def with_condition(item: Found, condition: Condition) -> Found:
+    """A copy of a found mention under another condition."""
+    return replace(item, condition=condition)

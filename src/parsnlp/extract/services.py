@@ -1,0 +1,153 @@
+"""Imaging studies read and conservative care documented (P-F4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from parsnlp.extract.findings import DocumentReading, Found
+from parsnlp.extract.matching import Match, Matcher
+from parsnlp.extract.pipeline import Reading
+from parsnlp.models import Care, Imaging
+from parsnlp.rules import RuleSet
+
+_NOT_READ = ("plan", "order", "education", "indication", "medications")
+_SHOWS = (("spondylolisthesis", "slip"), ("spondylolysis", "defect line"), ("traumatic_fracture", "fracture line"))
+
+
+class Services:
+    """Finds imaging and care in a document. Holds compiled rules only."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        self._modality = Matcher(rules.category("modality"))
+        self._status = Matcher(rules.category("study_status"), longest=False)
+        self._regions = Matcher(rules.category("region"))
+        self._care = Matcher(rules.category("care"))
+        self._outcome = Matcher(rules.category("outcome"))
+        self._duration = Matcher(rules.category("duration"))
+        self._care_status = Matcher(rules.category("care_status"))
+
+    def imaging(self, document: DocumentReading) -> list[Imaging]:
+        """Spine studies whose result is in the note; ordered, compared and refused ones are not."""
+        reading = document.reading
+        found: list[Imaging] = []
+        for number, sentence in enumerate(reading.layout.sentences):
+            clean = reading.clean(number)
+            matches = self._modality.find(clean.text)
+            if not matches:
+                continue
+            section = reading.section(sentence.start)
+            category = section.category if section else None
+            title = reading.kind == "radiology" and number < 4 and category in (None, "imaging", "findings", "order")
+            statuses = self._status.find(clean.text)
+            for match in matches:
+                if not title and not self._read(reading, number, clean.text, match, statuses, category):
+                    continue
+                start, end = clean.span(match.start, match.end)
+                seen = [item for item in document.found if item.mention.sentence == number and item.assertion == "affirmed"]
+                found.append(
+                    Imaging(
+                        modality=match.rule.value or "",
+                        body_part=self._part(reading, number, clean.text),
+                        finding=next((words for condition, words in _SHOWS if any(i.condition == condition for i in seen)), None),
+                        date=_date(seen),
+                        document=document.note.id,
+                        start=start,
+                        end=end,
+                        text=reading.text[start:end],
+                        supports=tuple(item.published.id for item in seen),
+                    )
+                )
+        return found
+
+    def _read(
+        self, reading: Reading, number: int, text: str, match: Match, statuses: Sequence[Match], category: str | None
+    ) -> bool:
+        """Whether this mention of a modality is of a study of the spine that was read."""
+        around = [s for s in statuses if s.rule.value == "elsewhere" and -14 <= s.start - match.end <= 10]
+        if around and "spine" not in text[match.end : match.end + 25] and "l-s" not in text:
+            return False
+        if reading.kind == "order" or category in _NOT_READ and not self._shown(statuses, match):
+            return False
+        if category == "technique" and reading.kind == "radiology":
+            return match.rule.id in ("modality.spect-ct", "modality.spect", "modality.bone-scan")
+        before = [s for s in statuses if s.rule.value == "ordered" and 0 <= match.start - s.end <= 40]
+        after = [s for s in statuses if s.rule.value == "ordered" and 0 <= s.start - match.end <= 22]
+        shown = self._shown(statuses, match)
+        strong = re.search(r"show|demonstrat|reveal|read as|negative|confirm|normal", text[match.end : match.end + 80])
+        if (before or after) and not strong:
+            return False
+        return shown or category in ("imaging", "findings", "impression", "course")
+
+    @staticmethod
+    def _shown(statuses: Sequence[Match], match: Match) -> bool:
+        return any(s.rule.value == "result" and s.start >= match.end - 1 and s.start - match.end <= 120 for s in statuses)
+
+    def _part(self, reading: Reading, number: int, text: str) -> str | None:
+        for at in (number, number - 1):
+            if at >= 0:
+                found = self._regions.find(text if at == number else reading.clean(at).text)
+                if found:
+                    return found[0].rule.value
+        return None
+
+    def care(self, document: DocumentReading) -> list[Care]:
+        """Conservative care, with what brace, how long and how it went where the sentence says so."""
+        reading = document.reading
+        found: list[Care] = []
+        for number, sentence in enumerate(reading.layout.sentences):
+            clean = reading.clean(number)
+            matches = self._care.find(clean.text)
+            if not matches:
+                continue
+            section = reading.section(sentence.start)
+            if section is not None and section.category in ("family", "education", "technique", "indication", "systems"):
+                continue
+            negations = self._care_status.find(clean.text)
+            outcomes = self._outcome.find(clean.text)
+            durations = self._duration.find(clean.text)
+            for match in matches:
+                if _negated(clean.text, match, negations):
+                    continue
+                start, end = clean.span(match.start, match.end)
+                found.append(
+                    Care(
+                        kind=match.rule.value or "",
+                        detail=reading.text[start:end],
+                        duration=_nearest(match, durations, 45),
+                        outcome=_value(match, outcomes, 60),
+                        document=document.note.id,
+                        start=start,
+                        end=end,
+                        text=reading.text[start:end],
+                    )
+                )
+        return found
+
+
+def _negated(text: str, match: Match, negations: Sequence[Match]) -> bool:
+    for negation in negations:
+        gap = text[negation.end : match.start]
+        if 0 <= match.start - negation.end <= 28 and not re.search(r"[,;.:]|\bbut\b|\bwith\b", gap):
+            return True
+    return False
+
+
+def _nearest(match: Match, others: Sequence[Match], reach: int) -> str | None:
+    near = [(max(other.start - match.end, match.start - other.end), other.text) for other in others]
+    near = [(gap, text) for gap, text in near if 0 <= gap <= reach]
+    return min(near)[1].strip() if near else None
+
+
+def _value(match: Match, others: Sequence[Match], reach: int) -> str | None:
+    near = [(max(other.start - match.end, match.start - other.end), other.rule.value or "") for other in others]
+    near = [(gap, value) for gap, value in near if -1 <= gap <= reach]
+    return min(near)[1] if near else None
+
+
+def _date(seen: Sequence[Found]) -> str | None:
+    for item in seen:
+        if item.date is not None:
+            year, month, day = item.date
+            return f"{year:04d}" + (f"-{month:02d}" if month else "") + (f"-{day:02d}" if month and day else "")
+    return None

@@ -1,0 +1,180 @@
+"""The `Extractor`: notes in, `Result` out. It composes the rooms below and holds no clinical logic of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from parsnlp import __version__, rules
+from parsnlp.coding import icd10cm
+from parsnlp.coding.assign import Coder
+from parsnlp.coding.review import edits, queries
+from parsnlp.errors import InputError
+from parsnlp.extract.findings import DocumentReading, Finder, publish
+from parsnlp.extract.pipeline import FLAGS, Pipeline, Reading
+from parsnlp.extract.services import Services
+from parsnlp.models import (
+    EXCLUDES1,
+    SETTINGS,
+    STRESS_FRACTURE,
+    CodeSet,
+    Document,
+    Finding,
+    Note,
+    Policy,
+    Result,
+    RuleSetInfo,
+    Setting,
+)
+from parsnlp.resolve import Record, resolve
+from parsnlp.resolve import publish as publish_condition
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+
+ENGINE = f"parsnlp {__version__}"
+
+
+class Extractor:
+    """Reads notes and suggests codes. Cheap to call, picklable, safe in threads: it keeps no note."""
+
+    def __init__(
+        self,
+        ruleset: rules.RuleSet,
+        setting: Setting = "outpatient",
+        policy: Policy | None = None,
+    ) -> None:
+        self.ruleset = ruleset
+        self.setting = setting
+        self.policy = policy or Policy()
+        self._pipeline = Pipeline(ruleset)
+        self._finder = Finder(ruleset, self._pipeline)
+        self._services = Services(ruleset)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"ruleset": self.ruleset, "setting": self.setting, "policy": self.policy}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["ruleset"], state["setting"], state["policy"])  # type: ignore[misc]
+
+    def extract(self, note: str | Note, *, exhaustive: bool = False) -> Result:
+        """Read one note. Never raises on any `str`; a `TypeError` names anything else.
+
+        >>> import parsnlp
+        >>> [code.code for code in parsnlp.load().extract("CT: L5 pars defects, no slip.").codes]
+        ['M43.06']
+        """
+        if isinstance(note, str):
+            note = Note(text=note)
+        elif not isinstance(note, Note):
+            raise TypeError(f"extract() takes a str or a parsnlp.Note, not {type(note).__name__}")
+        return self.extract_encounter([note], exhaustive=exhaustive)
+
+    def extract_encounter(self, notes: Sequence[Note], *, exhaustive: bool = False) -> Result:
+        """Read all documents of one encounter and decide on them together.
+
+        Raises `InputError` for no notes, or two notes of one id.
+        """
+        if not notes:
+            raise InputError("an encounter needs at least one note")
+        ids = [note.id for note in notes]
+        if len(set(ids)) < len(ids):
+            raise InputError("two notes of one encounter have the same id; give each document its own")
+        setting: Setting = next((note.setting for note in notes if note.setting), None) or self.setting
+        readings = self._readings(notes, exhaustive)
+        documents = [self._finder.find(note, reading, i) for i, (note, reading) in enumerate(zip(notes, readings, strict=True))]
+        return self._result(notes, documents, setting)
+
+    def _readings(self, notes: Sequence[Note], exhaustive: bool) -> list[Reading]:
+        return [self._pipeline.read(note.text, exhaustive, note.kind) for note in notes]
+
+    def _result(self, notes: Sequence[Note], documents: list[DocumentReading], setting: Setting) -> Result:
+        record = Record(documents, self._finder, setting)
+        number = 0
+        for document in documents:
+            for item in document.found:
+                number += 1
+                item.finding = publish(document, item, number, record.changes)
+        conditions = resolve(record)
+        published = [publish_condition(record, item) for item in conditions]
+        dates = sorted(note.date for note in notes if note.date)
+        date = dates[-1] if dates else None
+        edition, covers = icd10cm.edition_for(date)
+        assigned = Coder(self.ruleset.tables["codes"], edition, self.policy).assign(record, conditions)
+        anchored = bool(record.found)
+        return Result(
+            id=notes[0].encounter or notes[0].id,
+            codes=tuple(assigned.codes),
+            suppressed=tuple(assigned.suppressed),
+            findings=tuple(item.published for item in record.found),
+            conditions=tuple(published),
+            imaging=tuple(study for document in documents for study in self._services.imaging(document)) if anchored else (),
+            conservative_care=tuple(care for document in documents for care in self._services.care(document)) if anchored else (),
+            edits=tuple(edits(record, assigned)),
+            queries=tuple(queries(record, conditions, published, assigned)),
+            documents=tuple(
+                Document(
+                    id=note.id,
+                    kind=document.reading.kind,
+                    kind_inferred=note.kind is None and document.reading.kind is not None,
+                    date=note.date,
+                    length=len(note.text),
+                )
+                for note, document in zip(notes, documents, strict=True)
+            ),
+            setting=setting,
+            policy=self.policy,
+            code_set=CodeSet(
+                id=edition.id, name=edition.name, valid_from=edition.valid_from, valid_to=edition.valid_to, covers=covers
+            ),
+            rule_set=RuleSetInfo(hash=self.ruleset.hash, rules=len(self.ruleset.rules)),
+            engine=ENGINE,
+        )
+
+    def nlp(self, text: str) -> Doc:
+        """The note as a spaCy `Doc` that carries the same mentions, assertions and sections as `extract(text).findings`.
+
+        `doc.ents` are the mentions; `ent._.assertion`, medspaCy's `ent._.is_negated` and its like, `ent._.modifiers`.
+        Raises `InputError` over 1,000,000 characters, spaCy's limit.
+        """
+        doc, reading = self._pipeline.doc(text)
+        document = self._finder.find(Note(text=text), reading, 0)
+        found: list[Finding] = [publish(document, item, i, document.changes) for i, item in enumerate(document.found, 1)]
+        spans = []
+        for finding in found:
+            span = doc.char_span(finding.start, finding.end, label=finding.condition, alignment_mode="expand")
+            if span is None or (spans and span.start < spans[-1].end):
+                continue
+            span._.assertion = finding.assertion
+            span._.cues = tuple(cue.rule for cue in finding.cues)
+            flag = FLAGS.get(finding.assertion)
+            if flag:
+                setattr(span._, flag, True)
+            spans.append(span)
+        doc.set_ents(spans)
+        return doc
+
+
+def load(
+    setting: str = "outpatient",
+    excludes1: str = "separate",
+    stress_fracture: str = "M43.0",
+    patterns: str | Path | Sequence[str | Path] | None = None,
+) -> Extractor:
+    """An `Extractor` under one policy.
+
+    `setting`: outpatient or inpatient (decides on uncertain diagnoses, OCG II.H, IV.H). `excludes1`: separate or strict
+    (P-X2). `stress_fracture`: M43.0 or M48.4 (P-C7). `patterns`: a folder of your own rules, read over the shipped ones.
+    Raises `InputError` for a value that is not allowed, `RuleError` for malformed rules.
+    """
+    for name, value, allowed in (
+        ("setting", setting, SETTINGS),
+        ("excludes1", excludes1, EXCLUDES1),
+        ("stress_fracture", stress_fracture, STRESS_FRACTURE),
+    ):
+        if value not in allowed:
+            raise InputError(f"{name} {value!r} is not one of {', '.join(allowed)}")
+    folders: list[str | Path] = [] if patterns is None else [patterns] if isinstance(patterns, str | Path) else list(patterns)
+    policy = Policy(excludes1=excludes1, stress_fracture=stress_fracture)  # type: ignore[arg-type]
+    return Extractor(rules.load(*folders), setting, policy)  # type: ignore[arg-type]

@@ -1,0 +1,290 @@
+"""The nouns: what goes in (`Note`) and what comes out (`Result`). Frozen, typed, JSON-able; `repr` holds no note text.
+
+Every `start`, `end` is a 0-based code-point offset into the document's text exactly as passed in, end exclusive:
+`note.text[start:end] == span.text`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Condition = Literal["spondylolysis", "spondylolisthesis", "traumatic_fracture"]
+Assertion = Literal["affirmed", "negated", "uncertain", "hypothetical", "historical", "family", "generic"]
+Setting = Literal["outpatient", "inpatient"]
+Status = Literal["suggested", "review"]
+DocumentedBy = Literal["provider", "imaging"]
+
+SCHEMA_VERSION = "1.0"
+SETTINGS = ("outpatient", "inpatient")
+EXCLUDES1 = ("separate", "strict")
+STRESS_FRACTURE = ("M43.0", "M48.4")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Note(_Model):
+    """One document of an encounter.
+
+    `text`: the note, any `str`. `id`: the caller's name for it. `kind`: radiology, consult, progress, ed, discharge,
+    operative, pt, chiro, order, problem_list, telephone, letter, scribe; inferred when absent. `date`: ISO date of the
+    encounter or document. `setting`: outpatient or inpatient, over the extractor's. `author`: role, such as provider.
+    """
+
+    text: str = Field(repr=False)
+    id: str = "note"
+    kind: str | None = None
+    date: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    setting: Setting | None = None
+    author: str | None = None
+    encounter: str | None = None
+
+
+class Span(_Model):
+    """A stretch of a document's text. `document`: the note's id. `rule`: the rule that found it, where one did."""
+
+    document: str
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    text: str = Field(repr=False)
+    rule: str | None = None
+
+
+class Step(_Model):
+    """One decision: the policy rule, what it says of this note in words, and the evidence it rests on."""
+
+    rule: str
+    says: str = Field(repr=False)
+    evidence: tuple[Span, ...] = ()
+
+
+class Cue(_Model):
+    """A context cue that decided or touched an assertion. `category`: negated, uncertain, historical, family ..."""
+
+    category: str
+    start: int
+    end: int
+    text: str = Field(repr=False)
+    rule: str
+
+
+class Finding(_Model):
+    """One mention of a condition, whatever its assertion.
+
+    `levels`: "L5" or "L5-S1". `regions`: lumbar, lumbosacral ... `laterality`: left, right, bilateral, unilateral.
+    `chronicity`, `etiology`, `grade` ("II", "30%", "4 mm"), `direction` (antero, retro, latero): see the policy, P-F4.
+    `documented_by`: provider, or imaging when a clinic note's imaging part alone says it. `rule`: the target rule.
+    """
+
+    id: str
+    condition: Condition
+    assertion: Assertion
+    document: str
+    start: int
+    end: int
+    text: str = Field(repr=False)
+    section: str | None = None
+    cues: tuple[Cue, ...] = ()
+    levels: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    laterality: str | None = None
+    chronicity: str | None = None
+    etiology: str | None = None
+    grade: str | None = None
+    direction: str | None = None
+    documented_by: DocumentedBy = "provider"
+    rule: str
+    trail: tuple[Step, ...] = ()
+
+
+class NoteCondition(_Model):
+    """A condition of the whole record: which mention won, its attributes, and why. `findings`: ids of its mentions."""
+
+    condition: Condition
+    assertion: Assertion
+    levels: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    laterality: str | None = None
+    chronicity: str | None = None
+    etiology: str | None = None
+    grade: str | None = None
+    direction: str | None = None
+    documented_by: DocumentedBy = "provider"
+    findings: tuple[str, ...] = ()
+    trail: tuple[Step, ...] = ()
+
+
+class Alternative(_Model):
+    """A code that another reading, policy or documentation would give, and why."""
+
+    code: str
+    why: str
+    rule: str
+
+
+class Drg(_Model):
+    """An MS-DRG that the code groups to as a medical principal diagnosis (P-X5)."""
+
+    drg: str
+    title: str
+
+
+class Code(_Model):
+    """A suggested ICD-10-CM code. It cannot be built without evidence and without a trail step (both not empty)."""
+
+    code: str
+    display: str
+    status: Status
+    condition: Condition
+    reason: str = Field(repr=False)
+    evidence: tuple[Span, ...] = Field(min_length=1)
+    trail: tuple[Step, ...] = Field(min_length=1)
+    alternatives: tuple[Alternative, ...] = ()
+    drg: tuple[Drg, ...] = ()
+
+
+class Suppressed(_Model):
+    """A code considered and refused, with the rule that refused it."""
+
+    code: str
+    display: str
+    rule: str
+    reason: str = Field(repr=False)
+    evidence: tuple[Span, ...] = ()
+
+
+class Imaging(_Model):
+    """A study of the spine whose result stands in the note. Modality and body part as the corpora spell them."""
+
+    modality: str
+    body_part: str | None = None
+    finding: str | None = None
+    date: str | None = None
+    document: str
+    start: int
+    end: int
+    text: str = Field(repr=False)
+    supports: tuple[str, ...] = ()
+
+
+class Care(_Model):
+    """Conservative care documented: kind, detail (the brace's type), duration, outcome."""
+
+    kind: str
+    detail: str | None = Field(default=None, repr=False)
+    duration: str | None = None
+    outcome: str | None = None
+    document: str
+    start: int
+    end: int
+    text: str = Field(repr=False)
+
+
+class Edit(_Model):
+    """What a claim with these codes would hit. `severity`: error, warning or info."""
+
+    kind: str
+    severity: Literal["error", "warning", "info"]
+    says: str = Field(repr=False)
+    rule: str
+    codes: tuple[str, ...] = ()
+    evidence: tuple[Span, ...] = ()
+
+
+class Query(_Model):
+    """A question to put to the provider: non-leading, with its clinical indicators as evidence."""
+
+    kind: str
+    severity: Literal["query", "tip"]
+    says: str = Field(repr=False)
+    rule: str
+    evidence: tuple[Span, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+class ChecklistItem(_Model):
+    """One thing the chart should say. `state`: captured (with its span) or missing (with what to ask)."""
+
+    item: str
+    state: Literal["captured", "missing"]
+    says: str = Field(repr=False)
+    evidence: tuple[Span, ...] = ()
+
+
+class Policy(_Model):
+    """The choices that the coding policy leaves to the user (P-X2, P-C7)."""
+
+    excludes1: Literal["separate", "strict"] = "separate"
+    stress_fracture: Literal["M43.0", "M48.4"] = "M43.0"
+
+
+class CodeSet(_Model):
+    """The ICD-10-CM edition used. `covers`: whether it is in force at the encounter's date; null without a date."""
+
+    id: str
+    name: str
+    valid_from: str
+    valid_to: str
+    covers: bool | None = None
+
+
+class RuleSetInfo(_Model):
+    """Which rules made the result: a hash of their content and how many there are."""
+
+    hash: str
+    rules: int
+
+
+class Document(_Model):
+    """A document that was read: its id, kind (and whether that was inferred), date and length in code points."""
+
+    id: str
+    kind: str | None = None
+    kind_inferred: bool = False
+    date: str | None = None
+    length: int = 0
+
+
+class Result(_Model):
+    """Everything parsnlp has to say of one note or encounter. See the README for a tour."""
+
+    schema_version: str = SCHEMA_VERSION
+    id: str
+    codes: tuple[Code, ...] = ()
+    suppressed: tuple[Suppressed, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    conditions: tuple[NoteCondition, ...] = ()
+    imaging: tuple[Imaging, ...] = ()
+    conservative_care: tuple[Care, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    queries: tuple[Query, ...] = ()
+    checklist: tuple[ChecklistItem, ...] = ()
+    documents: tuple[Document, ...] = ()
+    setting: Setting = "outpatient"
+    policy: Policy = Policy()
+    code_set: CodeSet
+    rule_set: RuleSetInfo
+    engine: str
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self, text: bool = True) -> str:
+        """The result as one line of JSON; `text=False` leaves every quotation of the note out (offsets stay)."""
+        if text:
+            return self.model_dump_json()
+        import json
+
+        return json.dumps(_without_text(self.model_dump(mode="json")), ensure_ascii=False, separators=(",", ":"))
+
+
+_QUOTING = frozenset({"text", "detail", "says", "reason"})
+
+
+def _without_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_text(child) for key, child in value.items() if key not in _QUOTING}
+    if isinstance(value, list):
+        return [_without_text(child) for child in value]
+    return value

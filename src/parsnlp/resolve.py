@@ -1,0 +1,394 @@
+"""Findings to note-level conditions: which mention wins (P-A3 to P-A6), and which site is the condition's (P-C4, P-C5).
+
+Everything here works on all documents of a record at once, so that a note and a chart are decided the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from parsnlp.extract import findings as attributes_of
+from parsnlp.extract import levels as spine
+from parsnlp.extract.attributes import Evidence
+from parsnlp.extract.findings import DocumentReading, Finder, Found, When
+from parsnlp.models import Assertion, Condition, NoteCondition, Setting, Span, Step
+
+CONDITIONS: tuple[Condition, ...] = ("spondylolisthesis", "spondylolysis", "traumatic_fracture")
+_FINAL = ("final_diagnosis", "operative_diagnosis")
+_AUTHORITY = {"addendum": 4, "final_diagnosis": 3, "operative_diagnosis": 3, "impression": 3, "plan": 2}
+_LYING = frozenset({"lying"})
+_STANDING = frozenset({"standing"})
+
+
+@dataclass(slots=True)
+class Site:
+    """One piece of site evidence: a level or a region name, with its place and how it was tied to the condition."""
+
+    name: str
+    kind: str
+    span: Span
+    how: str
+
+
+@dataclass(slots=True)
+class Resolved:
+    """A condition of the record. `deciding`: the mentions that decide it; `flags`: conflict, uncertain_inpatient ..."""
+
+    condition: Condition
+    assertion: Assertion
+    found: list[Found]
+    deciding: list[Found]
+    steps: list[Step]
+    sites: list[Site] = field(default_factory=list)
+    flags: set[str] = field(default_factory=set)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        return spine.order(site.name for site in self.sites if site.kind == "level" and site.how not in ("study",))
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(site.name for site in self.sites if site.kind == "region" and site.how != "study"))
+
+    @property
+    def documented_by(self) -> str:
+        return "provider" if any(item.documented_by == "provider" for item in self.deciding) else "imaging"
+
+
+class Record:
+    """The documents of one encounter, read, with helpers that turn places into spans."""
+
+    def __init__(self, documents: Sequence[DocumentReading], finder: Finder, setting: Setting) -> None:
+        self.documents = list(documents)
+        self.finder = finder
+        self.setting = setting
+        self.changes = {old: new for document in documents for old, new in document.changes.items()}
+
+    @property
+    def found(self) -> list[Found]:
+        return [item for document in self.documents for item in document.found]
+
+    def span(self, document: int, start: int, end: int, rule: str | None = None) -> Span:
+        """The `Span` of a place in one of the documents."""
+        read = self.documents[document]
+        return Span(document=read.note.id, start=start, end=end, text=read.reading.text[start:end], rule=rule)
+
+    def at(self, item: Found) -> Span:
+        """The span of a found mention."""
+        return self.span(item.document, item.mention.start, item.mention.end, item.mention.rule.id)
+
+    def evidence(self, item: Found, evidence: Evidence) -> Span:
+        """The span of one piece of attribute evidence of a found mention."""
+        return self.span(item.document, evidence.start, evidence.end, evidence.rule)
+
+
+def resolve(record: Record) -> list[Resolved]:
+    """The record's conditions, each once, in the order slip, lysis, traumatic fracture."""
+    resolved = []
+    for condition in CONDITIONS:
+        found = [item for item in record.found if item.condition == condition]
+        if found:
+            resolved.append(_resolve(record, condition, found))
+    for item in resolved:
+        if item.assertion in ("affirmed", "uncertain"):
+            p_c5(record, item, resolved)
+    return resolved
+
+
+def _resolve(record: Record, condition: Condition, found: list[Found]) -> Resolved:
+    steps: list[Step] = []
+    flags: set[str] = set()
+    affirmed = [item for item in found if item.assertion == "affirmed"]
+    denied = [item for item in found if item.assertion == "negated" and _definite(item)]
+    if affirmed and denied:
+        affirmed, conflict = p_a4(record, affirmed, denied, steps)
+        if conflict:
+            flags.add("conflict")
+    if affirmed:
+        others = [item for item in found if item.assertion in ("uncertain", "hypothetical", "historical")]
+        if others:
+            steps.append(
+                Step(
+                    rule="P-A3" if any(item.assertion == "historical" for item in others) else "P-A4",
+                    says="stated as present, which outweighs uncertain, hypothetical and historical mentions",
+                    evidence=(record.at(affirmed[0]), *(record.at(item) for item in others[:3])),
+                )
+            )
+        return Resolved(condition, "affirmed", found, affirmed, steps, flags=flags)
+    left = [item for item in found if item.assertion != "affirmed"] or found
+    assertion, deciding = _lesser(left)
+    if any(item.assertion == "affirmed" for item in found) and denied:
+        assertion, deciding = "negated", denied
+    resolved = Resolved(condition, assertion, found, deciding, steps, flags=flags)
+    steps.append(Step(rule=deciding[-1].ruling.rule, says=f"no mention states it as present: {assertion}", evidence=(record.at(deciding[-1]),)))
+    if assertion == "uncertain" and record.setting == "inpatient":
+        p_a10(record, resolved)
+    return resolved
+
+
+def _definite(item: Found) -> bool:
+    """A patient's denial is not a definite negation."""
+    return not any(cue.rule.id == "negated.denies" for cue in item.ruling.cues)
+
+
+def _authority(item: Found) -> int:
+    return _AUTHORITY.get(item.section or "", 1)
+
+
+def _lesser(found: Sequence[Found]) -> tuple[Assertion, list[Found]]:
+    """The assertion of a condition that nothing affirms (P-A4, second sentence)."""
+    uncertain = [item for item in found if item.assertion == "uncertain"]
+    negated = [item for item in found if item.assertion == "negated"]
+    if uncertain and negated:
+        last = max(uncertain, key=lambda item: (item.document, item.mention.start))
+        settles = [
+            item
+            for item in negated
+            if _authority(item) >= _authority(last)
+            and (item.document, item.mention.start) > (last.document, last.mention.start)
+            and _compatible(last, item)
+        ]
+        return ("negated", settles) if settles else ("uncertain", uncertain)
+    order: tuple[Assertion, ...] = ("uncertain", "negated", "historical", "hypothetical", "family", "generic")
+    if any(item.assertion == "historical" for item in found) and negated:
+        return "historical", [item for item in found if item.assertion == "historical"]
+    for assertion in order:
+        chosen = [item for item in found if item.assertion == assertion]
+        if chosen:
+            return assertion, chosen
+    return found[0].assertion, list(found)
+
+
+# --- P-A4: statements against each other ----------------------------------------------------------------------------
+
+
+def p_a4(record: Record, affirmed: list[Found], denied: list[Found], steps: list[Step]) -> tuple[list[Found], bool]:
+    """P-A4: corrections, a provider who overrules, newer studies and standing films win; what is left is a conflict."""
+    kept = list(affirmed)
+    conflict: tuple[Found, Found] | None = None
+    for item in affirmed:
+        for denial in denied:
+            if not _compatible(item, denial):
+                continue
+            winner, why = _winner(item, denial)
+            if winner is denial:
+                if item in kept:
+                    kept.remove(item)
+                    steps.append(Step(rule="P-A4", says=why, evidence=(record.at(item), record.at(denial))))
+                break
+            if winner is item:
+                if why:
+                    steps.append(Step(rule="P-A4", says=why, evidence=(record.at(denial), record.at(item))))
+                continue
+            conflict = conflict or (item, denial)
+    if conflict is not None and conflict[0] in kept:
+        steps.append(
+            Step(
+                rule="P-A4",
+                says="one statement affirms and another denies it at the same level and time: coded, for review",
+                evidence=(record.at(conflict[0]), record.at(conflict[1])),
+            )
+        )
+        return kept, True
+    return kept, False
+
+
+def _compatible(item: Found, denial: Found) -> bool:
+    """Whether a denial speaks of the same thing: same level (or none named), side, direction, age and place."""
+    if item.levels and denial.levels and not any(spine.touch(a, b) for a in item.levels for b in denial.levels):
+        return False
+    sides = {e.value for e in item.attributes.sides}
+    denied_sides = {e.value for e in denial.attributes.sides}
+    if sides and denied_sides and "bilateral" not in sides | denied_sides and not sides & denied_sides:
+        return False
+    if "bilateral" in sides and denied_sides == {"bilateral"} and "unilateral" in sides:
+        return False
+    directions = {e.value for e in item.attributes.directions}
+    denied_directions = {e.value for e in denial.attributes.directions}
+    if directions and denied_directions and not directions & denied_directions:
+        return False
+    ages = {e.value for e in denial.attributes.chronicity}
+    if ages & {"acute", "subacute", "healed", "stress_reaction"} and not ages & {e.value for e in item.attributes.chronicity}:
+        return False
+    causes = {e.value for e in denial.attributes.etiology}
+    if causes & {"traumatic", "congenital", "degenerative", "isthmic", "stress"} and not causes & {e.value for e in item.attributes.etiology}:
+        return False
+    if "elsewhere" in denial.flags:
+        return False
+    return item.mention.sentence != denial.mention.sentence or item.document != denial.document or not (item.levels and denial.levels)
+
+
+def _winner(item: Found, denial: Found) -> tuple[Found | None, str]:
+    """Which of an affirmation and a compatible denial holds, with the reason; (None, '') for a conflict."""
+    if "correction" in denial.flags and "correction" not in item.flags:
+        return denial, "an addendum or correction withdraws the earlier statement"
+    if "correction" in item.flags and "correction" not in denial.flags:
+        return item, "an addendum or correction replaces the earlier statement"
+    if "overrule" in denial.flags and "overrule" not in item.flags:
+        return denial, "the provider overrules the reading"
+    if "overrule" in item.flags and "overrule" not in denial.flags:
+        return item, "the provider overrules the reading"
+    newer = _newer(item, denial)
+    if newer is not None:
+        if newer is denial:
+            return denial, "a newer study or date holds for the present state"
+        return item, "a newer study or date holds for the present state"
+    if denial.flags & _LYING and item.flags & _STANDING and not item.flags & _LYING:
+        return item, "absent supine, present standing: present"
+    if item.condition == "spondylolisthesis" and item.flags & _STANDING and not denial.flags & _STANDING:
+        return item, "present on the standing or dynamic view: present"
+    return None, ""
+
+
+def _newer(one: Found, other: Found) -> Found | None:
+    """The later of two dated statements, or None when their dates do not settle it."""
+    a, b = one.date, other.date
+    if a is not None and b is not None and _apart(a, b):
+        return one if a > b else other
+    for late, early in ((one, other), (other, one)):
+        if "before" in early.flags and "now" not in early.flags and "now" in late.flags and "before" not in late.flags:
+            return late
+        if early.date is not None and late.date is None and "now" in late.flags and "before" in early.flags:
+            return late
+    return None
+
+
+def _apart(a: When, b: When) -> bool:
+    for x, y in zip(a, b, strict=True):
+        if x == 0 or y == 0:
+            return False
+        if x != y:
+            return True
+    return False
+
+
+def p_a10(record: Record, resolved: Resolved) -> None:
+    """P-A10: an inpatient's uncertain diagnosis is coded only from the final diagnostic statement."""
+    final = [
+        item
+        for item in resolved.found
+        if item.assertion == "uncertain"
+        and (
+            item.section == "final_diagnosis"
+            or (item.kind == "discharge" and item.section in ("impression", "operative_diagnosis", None))
+            or not record.documents[item.document].reading.sections
+        )
+    ]
+    if final:
+        resolved.deciding = final
+        resolved.flags.add("uncertain_inpatient")
+        resolved.steps.append(
+            Step(
+                rule="P-A10",
+                says="inpatient, uncertain in the final diagnostic statement: coded as if present, for review",
+                evidence=tuple(record.at(item) for item in final),
+            )
+        )
+
+
+# --- P-C5: the site -------------------------------------------------------------------------------------------------
+
+
+def p_c5(record: Record, item: Resolved, everything: Sequence[Resolved]) -> None:
+    """P-C5: levels and regions of the deciding mentions; failing that the study's region; failing that none."""
+    for found in item.deciding:
+        for evidence in found.attributes.levels:
+            name = record.changes.get(evidence.value, evidence.value)
+            item.sites.append(Site(name, "level", record.evidence(found, evidence), evidence.how))
+        for evidence in found.attributes.regions:
+            if evidence.how != "study":
+                item.sites.append(Site(evidence.value, "region", record.evidence(found, evidence), evidence.how))
+    if item.sites:
+        item.steps.append(
+            Step(
+                rule="P-C5",
+                says="site stated with the finding: " + ", ".join(_named(item.sites)),
+                evidence=_unique(site.span for site in item.sites),
+            )
+        )
+        return
+    shared = p_c4_shared(record, item, everything)
+    if shared:
+        return
+    for found in item.deciding:
+        for evidence in found.attributes.weak_levels:
+            item.sites.append(Site(evidence.value, evidence.category, record.evidence(found, evidence), "weak"))
+    if item.sites:
+        item.steps.append(
+            Step(
+                rule="P-C5",
+                says="site stated in the same clause: " + ", ".join(_named(item.sites)),
+                evidence=_unique(site.span for site in item.sites),
+            )
+        )
+        return
+    for found in item.deciding:
+        evidence_ = record.finder.study_region(record.documents[found.document], found)
+        if evidence_ is not None:
+            span = record.evidence(found, evidence_)
+            item.sites.append(Site(evidence_.value, "region", span, "study"))
+            item.steps.append(
+                Step(rule="P-C5", says=f"no site with the finding; the study or heading names the {evidence_.value} region", evidence=(span,))
+            )
+            return
+    item.steps.append(Step(rule="P-C5", says="no site anywhere in the record", evidence=tuple(record.at(found) for found in item.deciding[:1])))
+
+
+def p_c4_shared(record: Record, item: Resolved, everything: Sequence[Resolved]) -> bool:
+    """P-C4's exception: a condition without a site shares the site of the other, stated in one clause with it."""
+    present = {id(found) for other in everything if other is not item for found in other.deciding}
+    for found in item.deciding:
+        for evidence in found.attributes.shared_levels:
+            neighbours = [
+                other
+                for other in record.documents[found.document].found
+                if other.mention.sentence == found.mention.sentence and id(other) in present
+            ]
+            if neighbours:
+                item.sites.append(Site(record.changes.get(evidence.value, evidence.value), "level", record.evidence(found, evidence), "shared"))
+        if item.sites:
+            item.steps.append(
+                Step(
+                    rule="P-C4",
+                    says="no site of its own; it shares that of the condition stated in the same clause: " + ", ".join(_named(item.sites)),
+                    evidence=(record.at(found), *_unique(site.span for site in item.sites)),
+                )
+            )
+            return True
+    return False
+
+
+def _named(sites: Iterable[Site]) -> list[str]:
+    return list(dict.fromkeys(site.name for site in sites))
+
+
+def _unique(spans: Iterable[Span]) -> tuple[Span, ...]:
+    return tuple({(span.document, span.start, span.end): span for span in spans}.values())
+
+
+# --- publishing -----------------------------------------------------------------------------------------------------
+
+
+def publish(record: Record, item: Resolved) -> NoteCondition:
+    """The public condition: attributes gathered from its deciding mentions."""
+    deciding = item.deciding
+
+    def values(lane: str) -> list[str]:
+        return [evidence.value for found in deciding for evidence in getattr(found.attributes, lane)]
+
+    causes = values("etiology")
+    return NoteCondition(
+        condition=item.condition,
+        assertion=item.assertion,
+        levels=item.levels,
+        regions=item.regions,
+        laterality=attributes_of.laterality(values("sides")) if item.condition != "spondylolisthesis" else None,
+        chronicity=attributes_of.chronicity(values("chronicity")),
+        etiology=attributes_of.etiology(causes),
+        grade=attributes_of.grade(values("grades")) if item.condition == "spondylolisthesis" else None,
+        direction=next(iter(values("directions")), None),
+        documented_by="provider" if item.documented_by == "provider" else "imaging",
+        findings=tuple(found.published.id for found in item.found),
+        trail=tuple(item.steps),
+    )
