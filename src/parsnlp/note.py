@@ -156,6 +156,8 @@ _LEVEL_SHAPE = re.compile(r"[ \t]*(?:[CTLS]\d{1,2})(?:[ ]?[-/\u2013\u2014][ ]?[C
 _END = re.compile(r"[.!?]+[\"'\u201d\u2019)\]]*(?=\s|$)|(?<=[a-z0-9)])\.(?=[A-Z][a-z])|;")
 _LIST_NUMBER = re.compile(r"(?<=[.;:,!?)\]])\s+(?=\(?[1-9]\d?[.)]\s+[A-Za-z])|\s+(?=\(?[1-9]\d?\)\s+[A-Za-z])|\s{2,}(?=[1-9]\.\s+[A-Z])")
 _CELL = re.compile(r"(?:[ ]{3,}|[ ]*\t[ \t]*|[ ]+\|[ ]+)(?=[A-Za-z][A-Za-z0-9 /&.'-]{0,30}:(?:\s|$))")
+_ANSWER = re.compile(r"\s*(?:A:\s*)?(?:yes|no|none|y|n)\b", re.I)
+_BOX_ANSWER = re.compile(r"\s*(?:yes|no|y|n|present|absent|none|n/a|positive|negative|denies)\b", re.I)
 _WORD = re.compile(r"\S+")
 _OPEN_ENDING = re.compile(
     r"(?:,|\b(?:a|an|and|as|at|by|for|from|in|is|are|was|no|nor|not|of|on|or|the|to|versus|vs|with|without|grade|mild|moderate|severe|left|right|bilateral|acute|chronic))$",
@@ -282,6 +284,8 @@ def _cuts(text: str, start: int, end: int, abbreviations: frozenset[str]) -> lis
     body = marker.end() if marker else start
     for match in _END.finditer(text, body, end):
         at = match.end()
+        if match.group().startswith("..."):
+            continue  # dot leaders, or a pause
         if match.group()[0] == ".":
             word = re.search(r"[A-Za-z][A-Za-z./]*$", text[max(body, match.start() - 14) : match.start()])
             token = word.group().lower() if word else ""
@@ -292,14 +296,14 @@ def _cuts(text: str, start: int, end: int, abbreviations: frozenset[str]) -> lis
                 continue  # the marker "1." of a list
             if following[:1].islower() and (len(token) <= 4 and token not in ("disc", "slip", "pars", "seen", "spur")) and token:
                 continue  # an abbreviation of the writer's own
-        elif match.group()[0] == "?" and re.match(r"\s*(?:yes|no|none|y|n)\b", text[at : at + 8], re.I):
+        elif match.group()[0] == "?" and _ANSWER.match(text, at):
             continue
         cuts.add(at)
     for match in _LIST_NUMBER.finditer(text, body, end):
         cuts.add(match.end())
     for match in _CELL.finditer(text, body, end):
         cuts.add(match.end())
-    boxes = list(_BOX.finditer(text, body, end))
+    boxes = [box for box in _BOX.finditer(text, body, end) if not _BOX_ANSWER.match(text, box.end())]
     if boxes:
         first = text[start : boxes[0].start()]
         leads = not first.strip() or first.rstrip()[-1:] in ":-*.)?" or len(boxes) > 1 and not first.strip().isalpha()

@@ -45,7 +45,12 @@ class Resolved:
 
     @property
     def levels(self) -> tuple[str, ...]:
-        return spine.order(site.name for site in self.sites if site.kind == "level" and site.how not in ("study",))
+        """Level names; of a slip, a vertebra that belongs to a named segment is not listed beside it."""
+        names = spine.order(site.name for site in self.sites if site.kind == "level")
+        if self.condition != "spondylolisthesis":
+            return names
+        paired = {vertebra for name in names if "-" in name for vertebra in spine.members(name)}
+        return tuple(name for name in names if name not in paired)
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -196,7 +201,7 @@ def p_a4(record: Record, affirmed: list[Found], denied: list[Found], steps: list
 
 def _compatible(item: Found, denial: Found) -> bool:
     """Whether a denial speaks of the same thing: same level (or none named), side, direction, age and place."""
-    if item.levels and denial.levels and not any(spine.touch(a, b) for a in item.levels for b in denial.levels):
+    if item.levels and denial.levels and not any(_same(a, b) for a in item.levels for b in denial.levels):
         return False
     sides = {e.value for e in item.attributes.sides}
     denied_sides = {e.value for e in denial.attributes.sides}
@@ -217,6 +222,11 @@ def _compatible(item: Found, denial: Found) -> bool:
     if "elsewhere" in denial.flags:
         return False
     return item.mention.sentence != denial.mention.sentence or item.document != denial.document or not (item.levels and denial.levels)
+
+
+def _same(one: str, other: str) -> bool:
+    """One level, or a vertebra of the segment; two neighbouring segments are not the same level."""
+    return one == other or (("-" in one) != ("-" in other) and spine.touch(one, other))
 
 
 def _winner(item: Found, denial: Found) -> tuple[Found | None, str]:

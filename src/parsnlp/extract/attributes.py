@@ -226,9 +226,7 @@ class Binder:
         if not row:
             return
         for attributes in found:
-            own = {evidence.value for evidence in attributes.levels if evidence.how != "spread"}
-            uppers = {spine.members(evidence.value)[0] for evidence in row}
-            if not own or own <= uppers:
+            if all(evidence.how == "spread" for evidence in attributes.levels):
                 held = {evidence.value for evidence in attributes.levels}
                 attributes.levels += [evidence for evidence in row if evidence.value not in held]
 

@@ -47,7 +47,9 @@ class Context:
         stops = [
             hit
             for hit in kept
-            if _terminates(hit) and not any(cue.start <= hit.start and hit.end <= cue.end for cue in cues if not _empty(hit))
+            if _terminates(hit)
+            and not any(cue.start <= hit.start and hit.end <= cue.end for cue in cues)
+            and not any(start < hit.end and hit.start < end for start, end in targets)
         ]
         found = []
         for cue in cues:
@@ -91,10 +93,6 @@ class Context:
 
 def _terminates(match: Match) -> bool:
     return match.rule.direction == "terminate"
-
-
-def _empty(match: Match) -> bool:
-    return match.end - match.start <= 1
 
 
 def _limited(text: str, start: int, stop: int, words: int | None) -> int:

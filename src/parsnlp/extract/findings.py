@@ -117,6 +117,8 @@ class Finder:
                     date=self._date(reading, mention, section),
                     flags=flags | ({mention.rule.value} if mention.rule.value else set()),
                 )
+                if mention.rule.value == "beside-pars" and not self._beside_pars(reading, sentence):
+                    continue
                 (weak if mention.rule.value == "weak" else found).append(item)
         if weak and (found or self._about_spine(reading)):
             found += weak
@@ -129,6 +131,10 @@ class Finder:
                 result.phases = list(self._all(reading, self._phase))
             result.changes = self._changes(reading, found)
         return result
+
+    def _beside_pars(self, reading: Reading, sentence: int) -> bool:
+        """Whether a bare "stress reaction" stands in or right after a sentence about the pars."""
+        return any("pars" in reading.clean(at).text.split() or "pars" in reading.clean(at).text for at in (sentence, sentence - 1) if at >= 0)
 
     def _about_spine(self, reading: Reading) -> bool:
         return any(self._spine.search(reading.clean(number).text) for number in range(min(len(reading.layout.sentences), 400)))
@@ -195,10 +201,14 @@ class Finder:
         """Move a pars fracture or a slip with traumatic wording to `traumatic_fracture` (P-C7 to P-C11)."""
         told = {evidence.how for evidence in result.trauma if evidence.value == "trauma"}
         told -= {evidence.how for evidence in result.trauma if evidence.value in ("none", "old")}
+        stressed = any("stress" in {e.value for e in i.attributes.etiology} for i in result.found if i.assertion == "affirmed")
         none = any(evidence.value == "none" and evidence.rule == "trauma.none" for evidence in result.trauma) and not told
         for item in result.found:
+            here = str(item.mention.sentence) in told
             if item.condition == "traumatic_fracture":
-                item.tie = "same"
+                causes = {evidence.value for evidence in item.attributes.etiology}
+                named = "traumatic" in causes or here or item.mention.rule.value or "hangman" in item.mention.rule.id
+                item.tie = "same" if named else "across"
                 continue
             causes = {evidence.value for evidence in item.attributes.etiology}
             ages = {evidence.value for evidence in item.attributes.chronicity}
@@ -210,24 +220,24 @@ class Finder:
             fracture = item.condition == "spondylolisthesis" or bool(_FRACTURE.search(text))
             if not fracture:
                 continue
-            here = str(item.mention.sentence) in told
             if "traumatic" in causes:
                 item.tie = "same"
             elif "acute" in ages and here and item.assertion == "affirmed":
                 item.tie = "same"
-            elif "acute" in ages and told and not none and item.assertion in ("affirmed", "uncertain"):
+            elif "acute" in ages and told and not none and not stressed and item.assertion in ("affirmed", "uncertain"):
                 item.tie = "across"
             else:
                 continue
             item.condition = "traumatic_fracture"
-        moved = [i for i in result.found if i.condition == "traumatic_fracture" and i.mention.rule.category == "spondylolysis"]
+        moved = [i for i in result.found if i.condition == "traumatic_fracture" and i.assertion == "affirmed"]
         for item in result.found:
             # Later mentions of the same traumatic pars fracture need not repeat the trauma.
             text = result.reading.clean(item.mention.sentence).text[item.mention.clean_start : item.mention.clean_end]
             if item.condition == "spondylolysis" and moved and _FRACTURE.search(text) and not _STRESS.search(text):
                 ages = {evidence.value for evidence in item.attributes.chronicity}
-                if item.assertion == "affirmed" and "chronic" not in ages:
-                    item.condition, item.tie = "traumatic_fracture", moved[0].tie
+                same = [m for m in moved if not m.levels or not item.levels or any(spine.touch(a, b) for a in m.levels for b in item.levels)]
+                if same and item.assertion == "affirmed" and "chronic" not in ages:
+                    item.condition, item.tie = "traumatic_fracture", same[0].tie
 
     # -- corrections and titles --------------------------------------------------------------------------------------
 

@@ -1,0 +1,234 @@
+"""A result's trail as plain sentences for a coder: pure functions over a `Result`, no colour and no terminal.
+
+`lines` gives `Line`s that a door may style; `explain` joins them to one text. Offsets stand in parentheses as
+`(start-end)`, 0-based code points of the note, end exclusive; the rule that found the words follows in brackets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from parsnlp.models import Code, Finding, Result, Span, Step, Suppressed
+
+Kind = Literal["heading", "code", "review", "step", "evidence", "item", "note"]
+
+_INDENT = "  "
+_LONGEST_QUOTE = 90
+_BREAKS = str.maketrans(dict.fromkeys("\n\r\t\v\f\x85\u2028\u2029", " "))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an explanation. `depth`: how far it is indented. `kind`: what it is, for a door that styles it."""
+
+    text: str
+    depth: int = 0
+    kind: Kind = "item"
+
+    def __str__(self) -> str:
+        return _INDENT * self.depth + self.text
+
+
+def explain(result: Result, quote: bool = True) -> str:
+    """The full explanation as one text. `quote=False` keeps the note's words out: codes, rule ids and offsets only.
+
+    >>> import parsnlp
+    >>> print(explain(parsnlp.load().extract("CT: chronic bilateral L5 pars defects.")).splitlines()[0])
+    M43.06 Spondylolysis, lumbar region (suggested)
+    """
+    return "\n".join(map(str, lines(result, quote)))
+
+
+def lines(result: Result, quote: bool = True) -> list[Line]:
+    """The full explanation: codes with their trail, refused codes, edits, queries, every mention, and what it rests on."""
+    found: list[Line] = []
+    for code in result.codes:
+        found += _code(code, _Places(result), quote)
+    if not result.codes:
+        found.append(Line("No code is suggested.", kind="heading"))
+    found += _section("Considered and refused", (line for item in result.suppressed for line in _refused(item, result, quote)))
+    found += _section("Edits", _edits(result, quote))
+    found += _section("Queries for the provider", _queries(result, quote, "query"))
+    found += _section("Documentation tips", _queries(result, quote, "tip"))
+    found += _section("Checklist", _checklist(result, quote))
+    found += _section("Mentions", (line for finding in result.findings for line in _mention(finding, result, quote)))
+    found += _section("Studies and care", _services(result, quote))
+    found += _section("Basis", basis(result))
+    return found
+
+
+def summary(result: Result, quote: bool = True) -> list[Line]:
+    """The short form: each code with its why, each refusal, edit and query on a line of its own."""
+    found: list[Line] = []
+    for code in result.codes:
+        found.append(_title(code))
+        if quote:
+            found += [Line(text, 1, kind) for text, kind in _why(code)]
+        for step in code.trail:
+            found.append(_step(step, _Places(result), quote))
+        for other in code.alternatives:
+            found.append(Line(f"or {other.code}: {other.why} [{other.rule}]", 1, "note"))
+    if not result.codes:
+        found.append(Line("No code is suggested.", kind="heading"))
+    for item in result.suppressed:
+        found.append(Line(f"not {item.code} ({item.rule})" + (f": {_flat(item.reason)}" if quote else ""), kind="note"))
+    for edit in result.edits:
+        found.append(Line(f"edit, {edit.severity} ({edit.rule}): {_flat(edit.says) if quote else edit.kind}", kind="note"))
+    for query in result.queries:
+        found.append(Line(f"{query.severity} ({query.rule}): {_flat(query.says) if quote else query.kind}", kind="note"))
+    return found
+
+
+def basis(result: Result) -> list[Line]:
+    """What the result rests on: setting, policy choices, code set, rule set, engine, and any warning."""
+    policy = result.policy
+    kinds = ", ".join(
+        f"{document.id}: {document.kind or 'kind not known'}{' (inferred)' if document.kind_inferred else ''}"
+        for document in result.documents
+    )
+    valid = f"{result.code_set.name}, valid {result.code_set.valid_from} to {result.code_set.valid_to}"
+    if result.code_set.covers is False:
+        valid += "; the encounter's date is outside this, check the edition in force"
+    return [
+        Line(f"Documents: {kinds}", 1),
+        Line(f"Setting {result.setting}; Excludes1 {policy.excludes1}; stress fracture {policy.stress_fracture}", 1),
+        Line(valid, 1),
+        Line(f"Rule set {result.rule_set.hash} ({result.rule_set.rules} rules); {result.engine}", 1),
+        *(Line(f"Warning: {warning}", 1, "review") for warning in result.warnings),
+    ]
+
+
+class _Places:
+    """Says where a span stands; names its document only where there is more than one."""
+
+    def __init__(self, result: Result) -> None:
+        self.several = len(result.documents) > 1
+
+    def __call__(self, spans: Iterable[Span], quote: bool) -> str:
+        return ", ".join(self.one(span, quote) for span in spans)
+
+    def one(self, span: Span, quote: bool) -> str:
+        where = f"({span.document}:{span.start}-{span.end})" if self.several else f"({span.start}-{span.end})"
+        words = f"“{_short(span.text)}” " if quote else ""
+        return f"{words}{where}" + (f" [{span.rule}]" if span.rule else "")
+
+
+def _section(title: str, body: Iterable[Line]) -> list[Line]:
+    inside = list(body)
+    return [Line(title, kind="heading"), *inside] if inside else []
+
+
+def _title(code: Code) -> Line:
+    return Line(f"{code.code} {code.display} ({code.status})", kind="code")
+
+
+def _why(code: Code) -> Iterator[tuple[str, Kind]]:
+    """The reason, and apart from it what a coder must look at (`assign` joins them with "; review:")."""
+    reason, _, review = code.reason.partition("; review: ")
+    yield _sentence(reason), "item"
+    if review:
+        yield f"Review: {_flat(review)}.", "review"
+
+
+def _code(code: Code, places: _Places, quote: bool) -> Iterator[Line]:
+    yield _title(code)
+    if quote:
+        for text, kind in _why(code):
+            yield Line(text, 1, kind)
+    for number, step in enumerate(code.trail, 1):
+        says = f" {_sentence(step.says)}" if quote else ""
+        yield Line(f"{number}. {step.rule}{':' if says else ''}{says}", 1, "step")
+        for span in step.evidence:
+            yield Line(places.one(span, quote), 3, "evidence")
+    for other in code.alternatives:
+        yield Line(f"Alternative {other.code}: {_flat(other.why)} [{other.rule}]", 1, "note")
+    if code.drg:
+        groups = " or ".join(f"{group.drg} ({group.title})" for group in code.drg)
+        yield Line(f"MS-DRG as a medical principal diagnosis: {groups}", 1, "note")
+
+
+def _step(step: Step, places: _Places, quote: bool) -> Line:
+    if quote:
+        return Line(f"{step.rule} {_flat(step.says)}", 1, "step")
+    return Line(f"{step.rule} {places(step.evidence, quote)}", 1, "step")
+
+
+def _refused(item: Suppressed, result: Result, quote: bool) -> Iterator[Line]:
+    yield Line(f"{item.code} {item.display}" + (f": {_flat(item.reason)}" if quote else "") + f" [{item.rule}]", 1)
+    yield from _evidence(item.evidence, result, quote)
+
+
+def _edits(result: Result, quote: bool) -> Iterator[Line]:
+    for edit in result.edits:
+        yield Line(f"{edit.severity.capitalize()}: {_flat(edit.says) if quote else edit.kind} [{edit.rule}]", 1)
+        yield from _evidence(edit.evidence, result, quote)
+
+
+def _queries(result: Result, quote: bool, severity: str) -> Iterator[Line]:
+    for query in result.queries:
+        if query.severity == severity:
+            yield Line(f"{_flat(query.says) if quote else query.kind} [{query.rule}]", 1)
+            if query.options:
+                yield Line(f"Options: {', '.join(query.options)}", 2, "note")
+            yield from _evidence(query.evidence, result, quote)
+
+
+def _checklist(result: Result, quote: bool) -> Iterator[Line]:
+    for item in result.checklist:
+        yield Line(f"{item.item}: {item.state}" + (f" ({_flat(item.says)})" if quote else ""), 1)
+        yield from _evidence(item.evidence, result, quote)
+
+
+def _mention(finding: Finding, result: Result, quote: bool) -> Iterator[Line]:
+    span = Span(document=finding.document, start=finding.start, end=finding.end, text=finding.text, rule=finding.rule)
+    details = [*finding.levels, *finding.regions, finding.laterality, finding.chronicity, finding.etiology, finding.direction]
+    grade = f"grade {finding.grade}" if finding.grade else None
+    shown = ", ".join(text for text in (*details, grade) if text)
+    where = f" in {finding.section.replace('_', ' ')}" if finding.section else ""
+    author = ", imaging only" if finding.documented_by == "imaging" else ""
+    yield Line(
+        f"{finding.id} {finding.condition.replace('_', ' ')}, {finding.assertion}{where}{author}"
+        + (f": {shown}" if shown else ""),
+        1,
+    )
+    yield Line(_Places(result).one(span, quote), 3, "evidence")
+    for cue in finding.cues:
+        words = f"“{_short(cue.text)}” " if quote else ""
+        yield Line(f"cue, {cue.category}: {words}({cue.start}-{cue.end}) [{cue.rule}]", 3, "evidence")
+    for step in finding.trail:
+        yield Line(f"{step.rule}" + (f": {_sentence(step.says)}" if quote else ""), 2, "step")
+
+
+def _services(result: Result, quote: bool) -> Iterator[Line]:
+    places = _Places(result)
+    for study in result.imaging:
+        details = ", ".join(text for text in (study.body_part, study.finding, study.date) if text)
+        span = Span(document=study.document, start=study.start, end=study.end, text=study.text)
+        yield Line(f"Study, {study.modality}{': ' if details else ''}{details} {places.one(span, quote)}", 1)
+    for care in result.conservative_care:
+        details = ", ".join(text for text in (care.duration, care.outcome) if text)
+        span = Span(document=care.document, start=care.start, end=care.end, text=care.text)
+        kind = care.kind.replace("_", " ")
+        yield Line(f"Care, {kind}{': ' if details else ''}{details} {places.one(span, quote)}", 1)
+
+
+def _evidence(spans: Iterable[Span], result: Result, quote: bool) -> Iterator[Line]:
+    places = _Places(result)
+    for span in spans:
+        yield Line(places.one(span, quote), 3, "evidence")
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.translate(_BREAKS).split())
+
+
+def _short(text: str) -> str:
+    flat = _flat(text)
+    return flat if len(flat) <= _LONGEST_QUOTE else flat[: _LONGEST_QUOTE - 1].rstrip() + "…"
+
+
+def _sentence(text: str) -> str:
+    flat = _flat(text)
+    return f"{flat[:1].upper()}{flat[1:]}" + ("" if flat.endswith((".", "?", "!")) else ".")
