@@ -156,8 +156,10 @@ def _lesser(found: Sequence[Found]) -> tuple[Assertion, list[Found]]:
         ]
         return ("negated", settles) if settles else ("uncertain", uncertain)
     order: tuple[Assertion, ...] = ("uncertain", "negated", "historical", "hypothetical", "family", "generic")
-    if any(item.assertion == "historical" for item in found) and negated:
-        return "historical", [item for item in found if item.assertion == "historical"]
+    past = [item for item in found if item.assertion == "historical"]
+    if past and negated:
+        settles = [n for n in negated if (n.document, n.mention.start) > (past[0].document, past[0].mention.start) and _definite(n)]
+        return ("negated", settles) if settles else ("historical", past)
     for assertion in order:
         chosen = [item for item in found if item.assertion == assertion]
         if chosen:
@@ -201,7 +203,8 @@ def p_a4(record: Record, affirmed: list[Found], denied: list[Found], steps: list
 
 def _compatible(item: Found, denial: Found) -> bool:
     """Whether a denial speaks of the same thing: same level (or none named), side, direction, age and place."""
-    if item.levels and denial.levels and not any(_same(a, b) for a in item.levels for b in denial.levels):
+    levels, denied_levels = _reach(item), _reach(denial)
+    if levels and denied_levels and not any(_same(a, b) for a in levels for b in denied_levels):
         return False
     sides = {e.value for e in item.attributes.sides}
     denied_sides = {e.value for e in denial.attributes.sides}
@@ -222,6 +225,13 @@ def _compatible(item: Found, denial: Found) -> bool:
     if "elsewhere" in denial.flags:
         return False
     return item.mention.sentence != denial.mention.sentence or item.document != denial.document or not (item.levels and denial.levels)
+
+
+def _reach(item: Found) -> tuple[str, ...]:
+    """The levels a mention speaks of: its own, else those it shares its clause with."""
+    return item.levels or tuple(
+        e.value for e in (*item.attributes.shared_levels, *item.attributes.weak_levels) if e.category == "level"
+    )
 
 
 def _same(one: str, other: str) -> bool:

@@ -17,7 +17,7 @@ DIRECTIONS = ("forward", "backward", "bidirectional", "terminate", "pseudo")
 _FILE_KEYS = {"category", "terminated_by", "rules"}
 _RULE_KEYS = {
     "id", "literal", "pattern", "category", "value", "direction", "max_scope", "max_targets", "terminated_by",
-    "headings", "scope", "policy", "source", "examples", "counter_examples",
+    "headings", "scope", "case", "policy", "source", "examples", "counter_examples",
 }  # fmt: skip
 _ID = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
 _PIECE = re.compile(r"\{([a-z_]+)\}")
@@ -55,6 +55,7 @@ class Rule:
     terminated_by: tuple[str, ...] = ()
     headings: tuple[str, ...] = ()
     scope: str = "section"
+    case: str | None = None
     policy: str | None = None
     source: str | None = None
     examples: tuple[Example, ...] = ()
@@ -359,6 +360,8 @@ class _Reader:
         scope = str(entry.get("scope", "section"))
         if scope not in ("section", "paragraph"):
             wrong(f"scope '{scope}' is not one of section, paragraph", "scope")
+        if str(entry.get("case", "upper")) != "upper":
+            wrong("'case' may only be upper", "case")
         for key in ("examples", "counter_examples"):
             if not isinstance(entry.get(key), _Text) or not str(entry[key]).strip():
                 wrong(f"'{key}' is missing: at least one line is needed")
@@ -379,6 +382,7 @@ class _Reader:
             terminated_by=self._words(shown, entry.get("terminated_by")) or shared,
             headings=tuple(filled),
             scope=scope,
+            case=str(entry["case"]) if "case" in entry else None,
             policy=str(entry["policy"]) if "policy" in entry else None,
             source=str(entry["source"]) if "source" in entry else None,
             examples=examples,

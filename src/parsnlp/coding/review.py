@@ -57,6 +57,9 @@ def queries(record: Record, conditions: Sequence[Resolved], published: Sequence[
     coded = [item for item in conditions if item.assertion == "affirmed" or "uncertain_inpatient" in item.flags]
     for item in coded:
         if item.condition == "traumatic_fracture":
+            if not item.levels:
+                spans = tuple(record.at(mention) for mention in item.deciding[:2])
+                found.append(_query("site_missing", "Which vertebra does the documented fracture or slip involve?", spans))
             continue
         spans = tuple(record.at(mention) for mention in item.deciding[:2])
         name = item.condition
@@ -92,7 +95,7 @@ def queries(record: Record, conditions: Sequence[Resolved], published: Sequence[
                         tuple(record.at(f) for f in isthmic[:2]),
                     )
                 )
-    affirmed = {item.condition for item in coded}
+    affirmed = {item.condition for item in coded if item.assertion == "affirmed"}
     for item in conditions:
         if item.condition in affirmed:
             continue

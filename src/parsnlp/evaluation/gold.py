@@ -101,7 +101,7 @@ def digest(rows: Iterable[GoldNote]) -> str:
     """Sixteen hexadecimal digits that identify the rows and their notes, wherever they lie."""
     sha = hashlib.sha256()
     for row in rows:
-        sha.update(row.model_dump_json(exclude={"line", "text"}).encode("utf-8", "surrogatepass"))
+        sha.update(json.dumps(row.model_dump(exclude={"line", "text"}), sort_keys=True).encode("ascii"))
         sha.update(row.text.encode("utf-8", "surrogatepass"))
     return sha.hexdigest()[:16]
 

@@ -91,7 +91,7 @@ class Sectionizer:
     @staticmethod
     def _title(body: str) -> tuple[str, int]:
         """The folded heading candidate at the start of a line and where its body begins, or ('', 0)."""
-        colon = re.match(r"([^:\n]{1,60}?)[*_]{0,2}\s*:[*_]{0,2}", body)
+        colon = re.match(r"([^:\n]{1,60}?)[*_]{0,2}\s*:(?!\d)[*_]{0,2}", body)
         if colon:
             return re.sub(r"\s+", " ", colon.group(1)).strip(" *_"), colon.end()
         dash = re.match(r"([^\n]{1,45}?)\s+(?:-{1,2}|=)(?=\s|$)", body)

@@ -38,7 +38,9 @@ class Services:
                 continue
             section = reading.section(sentence.start)
             category = section.category if section else None
-            title = reading.kind == "radiology" and number < 4 and category in (None, "imaging", "findings", "order")
+            if reading.kind == "radiology" and self._report(reading, number, category, bool(found), matches) is False:
+                continue
+            title = reading.kind == "radiology"
             statuses = self._status.find(clean.text)
             for match in matches:
                 if not title and not self._read(reading, number, clean.text, match, statuses, category):
@@ -59,6 +61,16 @@ class Services:
                     )
                 )
         return found
+
+    @staticmethod
+    def _report(reading: Reading, number: int, category: str | None, named: bool, matches: Sequence[Match]) -> bool:
+        """In a radiologist's report the title names the study; later lines add only a nuclear study's parts."""
+        if category in ("indication", "history", "plan", "education"):
+            return False
+        if category == "technique" or named:
+            nuclear = all(match.rule.id in ("modality.spect-ct", "modality.spect", "modality.bone-scan") for match in matches)
+            return nuclear or not named and category != "technique"
+        return True
 
     def _read(
         self, reading: Reading, number: int, text: str, match: Match, statuses: Sequence[Match], category: str | None
@@ -110,6 +122,8 @@ class Services:
                 if _negated(clean.text, match, negations):
                     continue
                 start, end = clean.span(match.start, match.end)
+                if match.rule.case == "upper" and not _upper(reading.text[start:end], reading.text[sentence.start : sentence.end]):
+                    continue
                 found.append(
                     Care(
                         kind=match.rule.value or "",
@@ -123,6 +137,11 @@ class Services:
                     )
                 )
         return found
+
+
+def _upper(word: str, sentence: str) -> bool:
+    """Whether `word` is in capitals where the sentence is not all in capitals."""
+    return word.isupper() and not sentence.isupper()
 
 
 def _negated(text: str, match: Match, negations: Sequence[Match]) -> bool:

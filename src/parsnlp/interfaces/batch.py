@@ -1,0 +1,174 @@
+"""A folder or a JSON-lines file of notes to one JSON-lines file of results. A bad input is counted and passed over.
+
+Results go to a temporary file beside the target, readable by the owner alone, renamed when all is done: the target is
+never there half written.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parsnlp.errors import InputError
+from parsnlp.interfaces import reading
+from parsnlp.interfaces.reading import Failure
+
+if TYPE_CHECKING:
+    from parsnlp.extractor import Extractor
+    from parsnlp.models import Note, Result
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run did. `notes`: results written. `codes`: how often each code was suggested."""
+
+    notes: int = 0
+    coded: int = 0
+    review: int = 0
+    queries: int = 0
+    failed: int = 0
+    assumed: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, result: Result) -> None:
+        """Count one result."""
+        self.notes += 1
+        self.coded += bool(result.codes)
+        self.review += any(code.status == "review" for code in result.codes)
+        self.queries += len(result.queries)
+        self.codes.update(code.code for code in result.codes)
+
+    def lines(self) -> list[str]:
+        """The closing summary."""
+        first = f"{self.notes} read, {self.coded} with codes, {self.review} to review, {self.queries} queries, {self.failed} failed"
+        found = [first]
+        if self.codes:
+            most = sorted(self.codes.items(), key=lambda item: (-item[1], item[0]))[:8]
+            found.append("codes: " + ", ".join(f"{code} {count}" for code, count in most) + (" …" if len(self.codes) > 8 else ""))
+        if self.assumed:
+            found.append(f"{self.assumed} not plain UTF-8: each result's 'warnings' says which encoding was read")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One note to read, where it stands, and a notice of its encoding."""
+
+    where: str
+    note: Note
+    notice: str | None = None
+
+
+def run(
+    source: Path,
+    out: Path,
+    extractor: Extractor,
+    *,
+    text: bool = True,
+    force: bool = False,
+    failed: Callable[[Failure], None],
+    step: Callable[[], None] = lambda: None,
+) -> Tally:
+    """Read every note of `source` and write a `Result` a line to `out`, in the order of the inputs.
+
+    `failed` is called for each input that cannot be used, `step` after each input. Raises `InputError` when `source`
+    holds nothing to read or `out` cannot be written.
+    """
+    check_out(source, out, force)
+    tally = Tally()
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror})") from None
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            for item in inputs(source):
+                line = _result(item, extractor, text, tally) if isinstance(item, Input) else item
+                if isinstance(line, Failure):
+                    tally.failed += 1
+                    failed(line)
+                else:
+                    stream.write(line + b"\n")
+                step()
+        temporary.replace(out)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); nothing was kept") from None
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+    return tally
+
+
+def check_out(source: Path, out: Path, force: bool) -> None:
+    """Raise `InputError` when `out` is a folder, the source itself, in no folder, or there already without `force`."""
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; --out names a file, such as {out / 'results.jsonl'}")
+    if not out.parent.is_dir():
+        raise InputError(f"{out}: its folder {out.parent} does not exist; make it first")
+    if out.exists():
+        if source.exists() and out.samefile(source):
+            raise InputError(f"{out}: is the input itself; choose another --out")
+        if not force:
+            raise InputError(f"{out}: exists already; choose another --out, or --force to replace it")
+
+
+def count(source: Path) -> int:
+    """How many inputs there are, for a progress bar."""
+    if source.is_dir():
+        return len(reading.texts(source))
+    with source.open("rb") as stream:
+        return sum(1 for line in stream if line.strip())
+
+
+def inputs(source: Path) -> Iterator[Input | Failure]:
+    """Every note of a folder (its `.txt` files, sorted) or of a JSON-lines file, or what is wrong with it."""
+    if source.is_dir():
+        for path in reading.texts(source):
+            yield _file(path, path.relative_to(source).with_suffix("").as_posix())
+    elif source.suffix.lower() == ".txt":
+        raise InputError(f"{source}: is a single note; use: parsnlp code {source}")
+    else:
+        for where, row in reading.rows(source):
+            yield _from_row(where, row)
+
+
+def _file(path: Path, name: str) -> Input | Failure:
+    try:
+        decoded = reading.read(path)
+        return Input(str(path), reading.note({"id": name, "text": decoded.text}), decoded.notice)
+    except InputError as error:
+        return Failure(str(path), str(error).removeprefix(f"{path}: "))
+
+
+def _from_row(where: str, row: object) -> Input | Failure:
+    if isinstance(row, Failure):
+        return row
+    assert isinstance(row, dict)
+    try:
+        number = where.rpartition(":")[2]
+        return Input(where, reading.note({**row, "id": row["id"] if row.get("id") is not None else f"row-{number}"}))
+    except InputError as error:
+        return Failure(where, str(error))
+
+
+def _result(item: Input, extractor: Extractor, text: bool, tally: Tally) -> bytes | Failure:
+    try:
+        result = with_notice(extractor.extract(item.note), item.notice)
+        line = result.to_json(text=text).encode("utf-8")
+    except Exception as error:  # one note must not end the run; its text may be in the message, so only the type is told
+        return Failure(item.where, f"could not be read by the extractor ({type(error).__name__}); please report this")
+    tally.add(result)
+    tally.assumed += item.notice is not None
+    return line
+
+
+def with_notice(result: Result, notice: str | None) -> Result:
+    """The result with the notice of its encoding among its warnings, since its offsets hang on it."""
+    return result.model_copy(update={"warnings": (*result.warnings, notice)}) if notice else result

@@ -1,0 +1,200 @@
+"""Files, standard input and JSON rows to `Note`s. No message holds anything of a note's text.
+
+An encoding is never guessed silently: `Decoded.notice` says what was assumed. Line ends stay as they are in the file,
+so offsets refer to the decoded text exactly.
+"""
+
+from __future__ import annotations
+
+import codecs
+import datetime
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from parsnlp.errors import InputError
+
+if TYPE_CHECKING:
+    from parsnlp.models import Note
+
+STDIN = "-"
+KINDS = (
+    "radiology", "consult", "progress", "ed", "discharge", "operative", "pt", "chiro", "order", "problem_list",
+    "telephone", "letter", "scribe",
+)  # fmt: skip
+_FIELDS = ("setting", "kind", "date", "author", "encounter")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MARKS = (  # UTF-32's little-endian mark begins with UTF-16's, so it comes first
+    (codecs.BOM_UTF8, "utf-8", "UTF-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le", "UTF-32"),
+    (codecs.BOM_UTF32_BE, "utf-32-be", "UTF-32"),
+    (codecs.BOM_UTF16_LE, "utf-16-le", "UTF-16"),
+    (codecs.BOM_UTF16_BE, "utf-16-be", "UTF-16"),
+)
+_FORMATS = ((b"%PDF-", "a PDF"), (b"{\\rtf", "an RTF document"), (b"PK\x03\x04", "a ZIP or Word file"))
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A text that was read. `encoding`: its name. `notice`: what the reader should know of it; None for plain UTF-8."""
+
+    text: str
+    encoding: str
+    notice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An input that could not be used: `where` it is and what it `says`, without any of its text."""
+
+    where: str
+    says: str
+
+
+def read(path: str | Path) -> Decoded:
+    """The text of a file, or of standard input for "-".
+
+    Raises `InputError` for a missing or unreadable file, a folder, a binary file, or bytes that belie their own mark.
+    """
+    if str(path) == STDIN:
+        return decode(sys.stdin.buffer.read(), "standard input")
+    return decode(_bytes(Path(path)), str(path))
+
+
+def decode(data: bytes, where: str) -> Decoded:
+    """Bytes to text: by byte-order mark, else UTF-8, else windows-1252 or Latin-1, which `notice` then says.
+
+    >>> decode("Schober’s test".encode("cp1252"), "a.txt").encoding
+    'windows-1252'
+    """
+    for mark, codec, name in _MARKS:
+        if data.startswith(mark):
+            try:
+                text = data[len(mark) :].decode(codec)
+            except UnicodeDecodeError as error:
+                at = error.start + len(mark)
+                raise InputError(
+                    f"{where}: its byte-order mark says {name}, but byte {at} is not; save it as UTF-8"
+                ) from None
+            return Decoded(text, name, f"{where}: read as {name}, as its byte-order mark says; offsets leave the mark out")
+    for signature, what in _FORMATS:
+        if data.startswith(signature):
+            raise InputError(f"{where}: this is {what}, not text; give its text as a UTF-8 .txt file")
+    nul = data.find(b"\0")
+    if nul >= 0:
+        raise InputError(
+            f"{where}: binary, or UTF-16 without a byte-order mark (a NUL at byte {nul}); give text, best as UTF-8"
+        )
+    try:
+        return Decoded(data.decode("utf-8"), "UTF-8")
+    except UnicodeDecodeError as error:
+        at = error.start
+    for codec, name in (("cp1252", "windows-1252"), ("latin-1", "Latin-1")):
+        try:
+            text = data.decode(codec)
+        except UnicodeDecodeError:
+            continue
+        return Decoded(text, name, f"{where}: not UTF-8 (byte {at}), assumed {name}; offsets refer to the text so read")
+    raise AssertionError("Latin-1 decodes every byte")
+
+
+def note(fields: Mapping[str, object]) -> Note:
+    """A `Note` from loose fields: `text`, and optionally `id`, `setting`, `kind`, `date`, `author`, `encounter`.
+
+    Other fields are ignored, null counts as absent. Raises `InputError` naming the field, never showing its value.
+    """
+    from parsnlp.models import SETTINGS, Note
+
+    text = fields.get("text")
+    if not isinstance(text, str):
+        raise InputError("'text' is missing" if text is None else f"'text' must be a string, not {_named(text)}")
+    given = {name: fields[name] for name in _FIELDS if fields.get(name) is not None}
+    name = fields.get("id")
+    if isinstance(name, bool) or not isinstance(name, str | int | None):
+        raise InputError(f"'id' must be a string, not {_named(name)}")
+    for key, value in given.items():
+        if not isinstance(value, str):
+            raise InputError(f"'{key}' must be a string, not {_named(value)}")
+    if given.get("setting", SETTINGS[0]) not in SETTINGS:
+        raise InputError(f"'setting' is not one of {', '.join(SETTINGS)}")
+    if given.get("kind", KINDS[0]) not in KINDS:
+        raise InputError(f"'kind' is not one of {', '.join(KINDS)}; leave it out to have it inferred")
+    if "date" in given and not _is_date(str(given["date"])):
+        raise InputError("'date' is not a calendar date of the form YYYY-MM-DD")
+    return Note(text=text, id="note" if name is None else str(name), **given)  # type: ignore[arg-type]
+
+
+def texts(folder: Path) -> list[Path]:
+    """The folder's `.txt` files at any depth, in the order of their paths. Raises `InputError` when there is none."""
+    found = sorted(
+        (path for path in folder.rglob("*") if path.suffix.lower() == ".txt" and path.is_file()),
+        key=lambda path: path.relative_to(folder).as_posix(),
+    )
+    if not found:
+        raise InputError(f"{folder}: holds no .txt file; put one note in each, or give a .jsonl file of rows")
+    return found
+
+
+def rows(path: Path) -> Iterator[tuple[str, Mapping[str, object] | Failure]]:
+    """Each row of a JSON-lines file with where it stands ("notes.jsonl:17"); a row that cannot be read is a `Failure`.
+
+    Blank lines are passed over. Raises `InputError` when the file cannot be opened.
+    """
+    with _open(path) as stream:
+        for number, line in enumerate(stream, 1):
+            where = f"{path}:{number}"
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
+            if line.strip():
+                yield where, _row(line, where)
+
+
+def _row(line: bytes, where: str) -> Mapping[str, object] | Failure:
+    try:
+        row = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return Failure(where, f"not UTF-8 (byte {error.start} of the line); JSON lines must be UTF-8")
+    except json.JSONDecodeError as error:
+        return Failure(where, f"not JSON: {error.msg} at column {error.colno}")
+    except (RecursionError, ValueError):
+        return Failure(where, "not JSON that can be read: nested too deep, or a number too long")
+    if not isinstance(row, dict):
+        return Failure(where, f'must be an object such as {{"id": …, "text": …}}, not {_named(row)}')
+    return row
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return _DATE.fullmatch(text) is not None
+
+
+def _named(value: object) -> str:
+    names = {dict: "an object", list: "a list", bool: "true or false", int: "a number", float: "a number", str: "a string"}
+    return names.get(type(value), "null")
+
+
+def _bytes(path: Path) -> bytes:
+    with _open(path) as stream:
+        try:
+            return stream.read()
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _open(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a folder, not a file; for a folder use: parsnlp batch {path} --out FILE.jsonl") from None
+    except (OSError, ValueError) as error:
+        says = error.strerror if isinstance(error, OSError) else "not a usable path"
+        raise InputError(f"{path}: cannot be read ({says})") from None
