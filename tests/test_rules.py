@@ -53,7 +53,9 @@ def test_rules_that_match_nothing_fail_every_example(folder: str) -> None:
 
 def test_an_example_given_as_counter_example_fails() -> None:
     """What passes as an example is credited to the rule, so that a counter-example of the same text cannot pass."""
-    swapped = tuple(replace(rule, counter_examples=tuple(Example(e.text) for e in rule.examples)) for rule in RULES.rules)
+    swapped = tuple(
+        replace(rule, counter_examples=tuple(Example(e.text) for e in rule.examples)) for rule in RULES.rules
+    )
     found = rulecheck.check(replace(RULES, rules=swapped, by_id={rule.id: rule for rule in swapped}))
     failed = {(p.rule, p.number) for p in found if p.kind == "counter_example"}
     passing_examples = {(rule.id, n) for rule in swapped for n in range(1, len(rule.examples) + 1)} - {

@@ -16,6 +16,40 @@ Kind = Literal["heading", "code", "review", "step", "evidence", "item", "note"]
 
 _INDENT = "  "
 _LONGEST_QUOTE = 90
+_TITLES = {  # the coding policy's rules in a few words each, in its order
+    "P-F1": "what counts as a mention",
+    "P-F2": "what is not a mention",
+    "P-F3": "the assertion of a mention",
+    "P-F4": "the attributes of a mention",
+    "P-A1": "how far a negation reaches",
+    "P-A2": "negations that affirm, such as “no change in”",
+    "P-A3": "past and present of a chronic condition",
+    "P-A4": "which statement wins",
+    "P-A5": "healing is current, healed is past",
+    "P-A6": "conditions after surgery",
+    "P-A7": "indications of a study",
+    "P-A8": "what a cue governs",
+    "P-A9": "what a patient was told, and templates",
+    "P-A10": "uncertain diagnoses of inpatients",
+    "P-C1": "acquired spondylolysis",
+    "P-C2": "acquired spondylolisthesis",
+    "P-C3": "the region gives the fifth character",
+    "P-C4": "one site or several",
+    "P-C5": "where the site is taken from",
+    "P-C6": "congenital conditions",
+    "P-C7": "stress fractures",
+    "P-C8": "acute traumatic arch fractures",
+    "P-C9": "acute traumatic slips",
+    "P-C10": "the seventh character",
+    "P-C11": "no injury code for an established defect",
+    "P-C12": "the order of the codes",
+    "P-X1": "congenital with acquired (Excludes1)",
+    "P-X2": "lysis with slip (Excludes1)",
+    "P-X3": "edits",
+    "P-X4": "queries to the provider",
+    "P-X5": "MS-DRGs",
+    "P-X6": "when a coder must review",
+}
 _BREAKS = str.maketrans(dict.fromkeys("\n\r\t\v\f\x85\u2028\u2029", " "))
 
 
@@ -42,19 +76,22 @@ def explain(result: Result, quote: bool = True) -> str:
 
 
 def lines(result: Result, quote: bool = True) -> list[Line]:
-    """The full explanation: codes with their trail, refused codes, edits, queries, every mention, and what it rests on."""
+    """The full explanation: codes with their trail, refusals, edits, queries, every mention, and what it rests on."""
     found: list[Line] = []
     for code in result.codes:
-        found += _code(code, _Places(result), quote)
+        found += [*([Line("")] if found else []), *_code(code, _Places(result), quote)]
     if not result.codes:
         found.append(Line("No code is suggested.", kind="heading"))
-    found += _section("Considered and refused", (line for item in result.suppressed for line in _refused(item, result, quote)))
+    found += _section(
+        "Considered and refused", (line for item in result.suppressed for line in _refused(item, result, quote))
+    )
     found += _section("Edits", _edits(result, quote))
     found += _section("Queries for the provider", _queries(result, quote, "query"))
     found += _section("Documentation tips", _queries(result, quote, "tip"))
     found += _section("Checklist", _checklist(result, quote))
     found += _section("Mentions", (line for finding in result.findings for line in _mention(finding, result, quote)))
     found += _section("Studies and care", _services(result, quote))
+    found += _section("Policy rules cited", _cited(result))
     found += _section("Basis", basis(result))
     return found
 
@@ -73,11 +110,13 @@ def summary(result: Result, quote: bool = True) -> list[Line]:
     if not result.codes:
         found.append(Line("No code is suggested.", kind="heading"))
     for item in result.suppressed:
-        found.append(Line(f"not {item.code} ({item.rule})" + (f": {_flat(item.reason)}" if quote else ""), kind="note"))
+        found.append(Line(f"not {item.code} ({item.rule})" + (f": {flat(item.reason)}" if quote else ""), kind="note"))
     for edit in result.edits:
-        found.append(Line(f"edit, {edit.severity} ({edit.rule}): {_flat(edit.says) if quote else edit.kind}", kind="note"))
+        found.append(
+            Line(f"edit, {edit.severity} ({edit.rule}): {flat(edit.says) if quote else edit.kind}", kind="note")
+        )
     for query in result.queries:
-        found.append(Line(f"{query.severity} ({query.rule}): {_flat(query.says) if quote else query.kind}", kind="note"))
+        found.append(Line(f"{query.severity} ({query.rule}): {flat(query.says) if quote else query.kind}", kind="note"))
     return found
 
 
@@ -100,6 +139,19 @@ def basis(result: Result) -> list[Line]:
     ]
 
 
+def flat(text: str) -> str:
+    """The text on one line: breaks and runs of blanks as one blank."""
+    return " ".join(text.translate(_BREAKS).split())
+
+
+def _cited(result: Result) -> Iterator[Line]:
+    cited = {step.rule for item in (*result.codes, *result.findings) for step in item.trail}
+    cited |= {other.rule for code in result.codes for other in code.alternatives}
+    cited |= {item.rule for item in result.suppressed}
+    cited |= {item.rule for item in result.edits} | {item.rule for item in result.queries}
+    yield from (Line(f"{rule} {title}", 1) for rule, title in _TITLES.items() if rule in cited)
+
+
 class _Places:
     """Says where a span stands; names its document only where there is more than one."""
 
@@ -117,7 +169,7 @@ class _Places:
 
 def _section(title: str, body: Iterable[Line]) -> list[Line]:
     inside = list(body)
-    return [Line(title, kind="heading"), *inside] if inside else []
+    return [Line(""), Line(title, kind="heading"), *inside] if inside else []
 
 
 def _title(code: Code) -> Line:
@@ -129,7 +181,7 @@ def _why(code: Code) -> Iterator[tuple[str, Kind]]:
     reason, _, review = code.reason.partition("; review: ")
     yield _sentence(reason), "item"
     if review:
-        yield f"Review: {_flat(review)}.", "review"
+        yield f"Review: {flat(review)}.", "review"
 
 
 def _code(code: Code, places: _Places, quote: bool) -> Iterator[Line]:
@@ -143,7 +195,7 @@ def _code(code: Code, places: _Places, quote: bool) -> Iterator[Line]:
         for span in step.evidence:
             yield Line(places.one(span, quote), 3, "evidence")
     for other in code.alternatives:
-        yield Line(f"Alternative {other.code}: {_flat(other.why)} [{other.rule}]", 1, "note")
+        yield Line(f"Alternative {other.code}: {flat(other.why)} [{other.rule}]", 1, "note")
     if code.drg:
         groups = " or ".join(f"{group.drg} ({group.title})" for group in code.drg)
         yield Line(f"MS-DRG as a medical principal diagnosis: {groups}", 1, "note")
@@ -151,25 +203,25 @@ def _code(code: Code, places: _Places, quote: bool) -> Iterator[Line]:
 
 def _step(step: Step, places: _Places, quote: bool) -> Line:
     if quote:
-        return Line(f"{step.rule} {_flat(step.says)}", 1, "step")
+        return Line(f"{step.rule} {flat(step.says)}", 1, "step")
     return Line(f"{step.rule} {places(step.evidence, quote)}", 1, "step")
 
 
 def _refused(item: Suppressed, result: Result, quote: bool) -> Iterator[Line]:
-    yield Line(f"{item.code} {item.display}" + (f": {_flat(item.reason)}" if quote else "") + f" [{item.rule}]", 1)
+    yield Line(f"{item.code} {item.display}" + (f": {flat(item.reason)}" if quote else "") + f" [{item.rule}]", 1)
     yield from _evidence(item.evidence, result, quote)
 
 
 def _edits(result: Result, quote: bool) -> Iterator[Line]:
     for edit in result.edits:
-        yield Line(f"{edit.severity.capitalize()}: {_flat(edit.says) if quote else edit.kind} [{edit.rule}]", 1)
+        yield Line(f"{edit.severity.capitalize()}: {flat(edit.says) if quote else edit.kind} [{edit.rule}]", 1)
         yield from _evidence(edit.evidence, result, quote)
 
 
 def _queries(result: Result, quote: bool, severity: str) -> Iterator[Line]:
     for query in result.queries:
         if query.severity == severity:
-            yield Line(f"{_flat(query.says) if quote else query.kind} [{query.rule}]", 1)
+            yield Line(f"{flat(query.says) if quote else query.kind} [{query.rule}]", 1)
             if query.options:
                 yield Line(f"Options: {', '.join(query.options)}", 2, "note")
             yield from _evidence(query.evidence, result, quote)
@@ -177,17 +229,24 @@ def _queries(result: Result, quote: bool, severity: str) -> Iterator[Line]:
 
 def _checklist(result: Result, quote: bool) -> Iterator[Line]:
     for item in result.checklist:
-        yield Line(f"{item.item}: {item.state}" + (f" ({_flat(item.says)})" if quote else ""), 1)
+        yield Line(f"{item.item}: {item.state}" + (f" ({flat(item.says)})" if quote else ""), 1)
         yield from _evidence(item.evidence, result, quote)
 
 
 def _mention(finding: Finding, result: Result, quote: bool) -> Iterator[Line]:
     span = Span(document=finding.document, start=finding.start, end=finding.end, text=finding.text, rule=finding.rule)
-    details = [*finding.levels, *finding.regions, finding.laterality, finding.chronicity, finding.etiology, finding.direction]
+    details = [
+        *finding.levels,
+        *finding.regions,
+        finding.laterality,
+        finding.chronicity,
+        finding.etiology,
+        finding.direction,
+    ]
     grade = f"grade {finding.grade}" if finding.grade else None
     shown = ", ".join(text for text in (*details, grade) if text)
     where = f" in {finding.section.replace('_', ' ')}" if finding.section else ""
-    author = ", imaging only" if finding.documented_by == "imaging" else ""
+    author = ", documented by imaging" if finding.documented_by == "imaging" else ""
     yield Line(
         f"{finding.id} {finding.condition.replace('_', ' ')}, {finding.assertion}{where}{author}"
         + (f": {shown}" if shown else ""),
@@ -220,15 +279,11 @@ def _evidence(spans: Iterable[Span], result: Result, quote: bool) -> Iterator[Li
         yield Line(places.one(span, quote), 3, "evidence")
 
 
-def _flat(text: str) -> str:
-    return " ".join(text.translate(_BREAKS).split())
-
-
 def _short(text: str) -> str:
-    flat = _flat(text)
-    return flat if len(flat) <= _LONGEST_QUOTE else flat[: _LONGEST_QUOTE - 1].rstrip() + "…"
+    line = flat(text)
+    return line if len(line) <= _LONGEST_QUOTE else line[: _LONGEST_QUOTE - 1].rstrip() + "…"
 
 
 def _sentence(text: str) -> str:
-    flat = _flat(text)
-    return f"{flat[:1].upper()}{flat[1:]}" + ("" if flat.endswith((".", "?", "!")) else ".")
+    line = flat(text)
+    return f"{line[:1].upper()}{line[1:]}" + ("" if line.endswith((".", "?", "!")) else ".")

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from parsnlp import __version__, rules
 from parsnlp.coding import icd10cm
-from parsnlp.coding.assign import Coder
+from parsnlp.coding.assign import assign
+from parsnlp.coding.drafts import CodeBook
 from parsnlp.coding.review import edits, queries
 from parsnlp.errors import InputError
 from parsnlp.extract.findings import DocumentReading, Finder, publish
-from parsnlp.extract.pipeline import FLAGS, Pipeline, Reading
+from parsnlp.extract.pipeline import Pipeline, Reading, annotate
 from parsnlp.extract.services import Services
 from parsnlp.models import (
     EXCLUDES1,
@@ -31,7 +32,7 @@ from parsnlp.resolve import Record, resolve
 from parsnlp.resolve import publish as publish_condition
 
 if TYPE_CHECKING:
-    from spacy.tokens import Doc
+    from parsnlp.extract.pipeline import Doc
 
 ENGINE = f"parsnlp {__version__}"
 
@@ -81,9 +82,11 @@ class Extractor:
         ids = [note.id for note in notes]
         if len(set(ids)) < len(ids):
             raise InputError("two notes of one encounter have the same id; give each document its own")
-        setting: Setting = next((note.setting for note in notes if note.setting), None) or self.setting
+        setting = next((note.setting for note in notes if note.setting), self.setting)
         readings = self._readings(notes, exhaustive)
-        documents = [self._finder.find(note, reading, i) for i, (note, reading) in enumerate(zip(notes, readings, strict=True))]
+        documents = [
+            self._finder.find(note, reading, i) for i, (note, reading) in enumerate(zip(notes, readings, strict=True))
+        ]
         return self._result(notes, documents, setting)
 
     def _readings(self, notes: Sequence[Note], exhaustive: bool) -> list[Reading]:
@@ -101,7 +104,7 @@ class Extractor:
         dates = sorted(note.date for note in notes if note.date)
         date = dates[-1] if dates else None
         edition, covers = icd10cm.edition_for(date)
-        assigned = Coder(self.ruleset.tables["codes"], edition, self.policy).assign(record, conditions)
+        assigned = assign(CodeBook(self.ruleset.tables["codes"], edition, self.policy), record, conditions)
         anchored = bool(record.found)
         return Result(
             id=notes[0].encounter or notes[0].id,
@@ -109,8 +112,12 @@ class Extractor:
             suppressed=tuple(assigned.suppressed),
             findings=tuple(item.published for item in record.found),
             conditions=tuple(published),
-            imaging=tuple(study for document in documents for study in self._services.imaging(document)) if anchored else (),
-            conservative_care=tuple(care for document in documents for care in self._services.care(document)) if anchored else (),
+            imaging=tuple(study for document in documents for study in self._services.imaging(document))
+            if anchored
+            else (),
+            conservative_care=tuple(care for document in documents for care in self._services.care(document))
+            if anchored
+            else (),
             edits=tuple(edits(record, assigned)),
             queries=tuple(queries(record, conditions, published, assigned)),
             documents=tuple(
@@ -126,7 +133,11 @@ class Extractor:
             setting=setting,
             policy=self.policy,
             code_set=CodeSet(
-                id=edition.id, name=edition.name, valid_from=edition.valid_from, valid_to=edition.valid_to, covers=covers
+                id=edition.id,
+                name=edition.name,
+                valid_from=edition.valid_from,
+                valid_to=edition.valid_to,
+                covers=covers,
             ),
             rule_set=RuleSetInfo(hash=self.ruleset.hash, rules=len(self.ruleset.rules)),
             engine=ENGINE,
@@ -140,20 +151,10 @@ class Extractor:
         """
         doc, reading = self._pipeline.doc(text)
         document = self._finder.find(Note(text=text), reading, 0)
-        found: list[Finding] = [publish(document, item, i, document.changes) for i, item in enumerate(document.found, 1)]
-        spans = []
-        for finding in found:
-            span = doc.char_span(finding.start, finding.end, label=finding.condition, alignment_mode="expand")
-            if span is None or (spans and span.start < spans[-1].end):
-                continue
-            span._.assertion = finding.assertion
-            span._.cues = tuple(cue.rule for cue in finding.cues)
-            flag = FLAGS.get(finding.assertion)
-            if flag:
-                setattr(span._, flag, True)
-            spans.append(span)
-        doc.set_ents(spans)
-        return doc
+        found: list[Finding] = [
+            publish(document, item, i, document.changes) for i, item in enumerate(document.found, 1)
+        ]
+        return annotate(doc, found)
 
 
 def load(
@@ -175,6 +176,8 @@ def load(
     ):
         if value not in allowed:
             raise InputError(f"{name} {value!r} is not one of {', '.join(allowed)}")
-    folders: list[str | Path] = [] if patterns is None else [patterns] if isinstance(patterns, str | Path) else list(patterns)
+    folders: list[str | Path] = (
+        [] if patterns is None else [patterns] if isinstance(patterns, str | Path) else list(patterns)
+    )
     policy = Policy(excludes1=excludes1, stress_fracture=stress_fracture)  # type: ignore[arg-type]
     return Extractor(rules.load(*folders), setting, policy)  # type: ignore[arg-type]

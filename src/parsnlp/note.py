@@ -11,6 +11,7 @@ caller passed it, end exclusive. Two facts carry the rest of the library:
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from bisect import bisect_right
@@ -82,6 +83,13 @@ def fold(text: str) -> str:
     return text.translate(_FOLDING)
 
 
+def grams(text: str) -> frozenset[str]:
+    """Every two and every three characters in a row of `text`: what a literal in it must be made of."""
+    return frozenset([text[i : i + 3] for i in range(len(text) - 2)]).union(
+        [text[i : i + 2] for i in range(len(text) - 1)]
+    )
+
+
 class Clean:
     """The clean form of a stretch of text, with its way back.
 
@@ -89,11 +97,12 @@ class Clean:
     clean offset `i`; `span(a, b)` the original span of `text[a:b]`.
     """
 
-    __slots__ = ("_breaks", "_shifts", "end", "start", "text")
+    __slots__ = ("_breaks", "_grams", "_shifts", "end", "start", "text")
 
     def __init__(self, source: str, start: int, end: int) -> None:
         self.start = start
         self.end = end
+        self._grams: frozenset[str] | None = None
         folded = source[start:end].translate(_FOLDING)
         if _IRREGULAR.search(folded) is None:
             self.text = folded
@@ -118,6 +127,13 @@ class Clean:
         self.text = "".join(pieces)
         self._breaks = breaks
         self._shifts = shifts
+
+    @property
+    def grams(self) -> frozenset[str]:
+        """The clean text's `grams`, made once."""
+        if self._grams is None:
+            self._grams = grams(self.text)
+        return self._grams
 
     def origin(self, offset: int) -> int:
         """The original offset of the character at clean `offset`."""
@@ -151,10 +167,16 @@ _BULLET = re.compile(
 _BOX = re.compile(
     r"\[[ \txX\u2713\u2714*_]{0,3}\]|\([ \txX\u2713\u2714]{1,3}\)|[\u2610\u25a1\u25fb\u274f\u2611\u2612\u2714\u2713\u2705]|_{2,4}(?=[ ]?[A-Z])"
 )
-_HEADING_SHAPE = re.compile(r"[ \t]*(?:\*\*|__|#{1,4} )?[A-Za-z][A-Za-z0-9 /&().,'\u2019+-]{0,48}?(?:\*\*|__)?[ \t]*:(?=\s|$|\*)")
-_LEVEL_SHAPE = re.compile(r"[ \t]*(?:[CTLS]\d{1,2})(?:[ ]?[-/\u2013\u2014][ ]?[CTLS]?\d{1,2})?[ \t]*(?:[:.\-\u2013\u2014|]|[ \t]{2,}|$)")
+_HEADING_SHAPE = re.compile(
+    r"[ \t]*(?:\*\*|__|#{1,4} )?[A-Za-z][A-Za-z0-9 /&().,'\u2019+-]{0,48}?(?:\*\*|__)?[ \t]*:(?=\s|$|\*)"
+)
+_LEVEL_SHAPE = re.compile(
+    r"[ \t]*(?:[CTLS]\d{1,2})(?:[ ]?[-/\u2013\u2014][ ]?[CTLS]?\d{1,2})?[ \t]*(?:[:.\-\u2013\u2014|]|[ \t]{2,}|$)"
+)
 _END = re.compile(r"[.!?]+[\"'\u201d\u2019)\]]*(?=\s|$)|(?<=[a-z0-9)])\.(?=[A-Z][a-z])|;")
-_LIST_NUMBER = re.compile(r"(?<=[.;:,!?)\]])\s+(?=\(?[1-9]\d?[.)]\s+[A-Za-z])|\s+(?=\(?[1-9]\d?\)\s+[A-Za-z])|\s{2,}(?=[1-9]\.\s+[A-Z])")
+_LIST_NUMBER = re.compile(
+    r"(?<=[.;:,!?)\]])\s+(?=\(?[1-9]\d?[.)]\s+[A-Za-z])|\s+(?=\(?[1-9]\d?\)\s+[A-Za-z])|\s{2,}(?=[1-9]\.\s+[A-Z])"
+)
 _CELL = re.compile(r"(?:[ ]{3,}|[ ]*\t[ \t]*|[ ]+\|[ ]+)(?=[A-Za-z][A-Za-z0-9 /&.'-]{0,30}:(?:\s|$))")
 _ANSWER = re.compile(r"\s*(?:A:\s*)?(?:yes|no|none|y|n)\b", re.I)
 _BOX_ANSWER = re.compile(r"\s*(?:yes|no|y|n|present|absent|none|n/a|positive|negative|denies)\b", re.I)
@@ -294,7 +316,11 @@ def _cuts(text: str, start: int, end: int, abbreviations: frozenset[str]) -> lis
                 continue
             if not word and match.start() - body <= 2:
                 continue  # the marker "1." of a list
-            if following[:1].islower() and (len(token) <= 4 and token not in ("disc", "slip", "pars", "seen", "spur")) and token:
+            if (
+                following[:1].islower()
+                and (len(token) <= 4 and token not in ("disc", "slip", "pars", "seen", "spur"))
+                and token
+            ):
                 continue  # an abbreviation of the writer's own
         elif match.group()[0] == "?" and _ANSWER.match(text, at):
             continue
@@ -306,7 +332,7 @@ def _cuts(text: str, start: int, end: int, abbreviations: frozenset[str]) -> lis
     boxes = [box for box in _BOX.finditer(text, body, end) if not _BOX_ANSWER.match(text, box.end())]
     if boxes:
         first = text[start : boxes[0].start()]
-        leads = not first.strip() or first.rstrip()[-1:] in ":-*.)?" or len(boxes) > 1 and not first.strip().isalpha()
+        leads = not first.strip() or first.rstrip()[-1:] in ":-*.)?" or (len(boxes) > 1 and not first.strip().isalpha())
         for box in boxes:
             cuts.add(box.start() if leads else box.end())
     return sorted(cut for cut in cuts if start < cut < end)
@@ -326,7 +352,7 @@ def layout(text: str, abbreviations: Iterable[str] = ()) -> Layout:
         for start, end in _units(text, block):
             bullet = _BULLET.match(text, start, end) is not None
             edges = [start, *_cuts(text, start, end, known), end]
-            for left, right in zip(edges, edges[1:], strict=False):
+            for left, right in itertools.pairwise(edges):
                 piece = text[left:right]
                 stripped = piece.strip()
                 if stripped:

@@ -126,7 +126,13 @@ def _resolve(record: Record, condition: Condition, found: list[Found]) -> Resolv
     if any(item.assertion == "affirmed" for item in found) and denied:
         assertion, deciding = "negated", denied
     resolved = Resolved(condition, assertion, found, deciding, steps, flags=flags)
-    steps.append(Step(rule=deciding[-1].ruling.rule, says=f"no mention states it as present: {assertion}", evidence=(record.at(deciding[-1]),)))
+    steps.append(
+        Step(
+            rule=deciding[-1].ruling.rule,
+            says=f"no mention states it as present: {assertion}",
+            evidence=(record.at(deciding[-1]),),
+        )
+    )
     if assertion == "uncertain" and record.setting == "inpatient":
         p_a10(record, resolved)
     return resolved
@@ -158,7 +164,11 @@ def _lesser(found: Sequence[Found]) -> tuple[Assertion, list[Found]]:
     order: tuple[Assertion, ...] = ("uncertain", "negated", "historical", "hypothetical", "family", "generic")
     past = [item for item in found if item.assertion == "historical"]
     if past and negated:
-        settles = [n for n in negated if (n.document, n.mention.start) > (past[0].document, past[0].mention.start) and _definite(n)]
+        settles = [
+            n
+            for n in negated
+            if (n.document, n.mention.start) > (past[0].document, past[0].mention.start) and _definite(n)
+        ]
         return ("negated", settles) if settles else ("historical", past)
     for assertion in order:
         chosen = [item for item in found if item.assertion == assertion]
@@ -217,14 +227,22 @@ def _compatible(item: Found, denial: Found) -> bool:
     if directions and denied_directions and not directions & denied_directions:
         return False
     ages = {e.value for e in denial.attributes.chronicity}
-    if ages & {"acute", "subacute", "healed", "stress_reaction"} and not ages & {e.value for e in item.attributes.chronicity}:
+    if ages & {"acute", "subacute", "healed", "stress_reaction"} and not ages & {
+        e.value for e in item.attributes.chronicity
+    }:
         return False
     causes = {e.value for e in denial.attributes.etiology}
-    if causes & {"traumatic", "congenital", "degenerative", "isthmic", "stress"} and not causes & {e.value for e in item.attributes.etiology}:
+    if causes & {"traumatic", "congenital", "degenerative", "isthmic", "stress"} and not causes & {
+        e.value for e in item.attributes.etiology
+    }:
         return False
     if "elsewhere" in denial.flags:
         return False
-    return item.mention.sentence != denial.mention.sentence or item.document != denial.document or not (item.levels and denial.levels)
+    return (
+        item.mention.sentence != denial.mention.sentence
+        or item.document != denial.document
+        or not (item.levels and denial.levels)
+    )
 
 
 def _reach(item: Found) -> tuple[str, ...]:
@@ -349,10 +367,20 @@ def p_c5(record: Record, item: Resolved, everything: Sequence[Resolved]) -> None
             span = record.evidence(found, evidence_)
             item.sites.append(Site(evidence_.value, "region", span, "study"))
             item.steps.append(
-                Step(rule="P-C5", says=f"no site with the finding; the study or heading names the {evidence_.value} region", evidence=(span,))
+                Step(
+                    rule="P-C5",
+                    says=f"no site with the finding; the study or heading names the {evidence_.value} region",
+                    evidence=(span,),
+                )
             )
             return
-    item.steps.append(Step(rule="P-C5", says="no site anywhere in the record", evidence=tuple(record.at(found) for found in item.deciding[:1])))
+    item.steps.append(
+        Step(
+            rule="P-C5",
+            says="no site anywhere in the record",
+            evidence=tuple(record.at(found) for found in item.deciding[:1]),
+        )
+    )
 
 
 def p_c4_shared(record: Record, item: Resolved, everything: Sequence[Resolved]) -> bool:
@@ -366,12 +394,20 @@ def p_c4_shared(record: Record, item: Resolved, everything: Sequence[Resolved]) 
                 if other.mention.sentence == found.mention.sentence and id(other) in present
             ]
             if neighbours:
-                item.sites.append(Site(record.changes.get(evidence.value, evidence.value), "level", record.evidence(found, evidence), "shared"))
+                item.sites.append(
+                    Site(
+                        record.changes.get(evidence.value, evidence.value),
+                        "level",
+                        record.evidence(found, evidence),
+                        "shared",
+                    )
+                )
         if item.sites:
             item.steps.append(
                 Step(
                     rule="P-C4",
-                    says="no site of its own; it shares that of the condition stated in the same clause: " + ", ".join(_named(item.sites)),
+                    says="no site of its own; it shares that of the condition stated in the same clause: "
+                    + ", ".join(_named(item.sites)),
                     evidence=(record.at(found), *_unique(site.span for site in item.sites)),
                 )
             )

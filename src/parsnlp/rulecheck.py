@@ -16,13 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 from parsnlp.extract.context import Context
 from parsnlp.extract.matching import Match, Matcher
 from parsnlp.extract.pipeline import Mention, Pipeline, Reading
-from parsnlp.extract.sections import Kinds, Sectionizer
+from parsnlp.note import Clean
 from parsnlp.rules import Example, Rule, RuleSet
 
 Kind = Literal["example", "counter_example"]
@@ -83,13 +82,8 @@ class Checker:
         self.rules = ruleset
         self._pipeline = Pipeline(ruleset)
         self._targets = Matcher(ruleset.folder("targets"))
-        self._kinds = Kinds(ruleset.folder("sections"))
         self._attributes: dict[str, Matcher] = {}
         self._bare: dict[str, Context] = {}
-
-    @cached_property
-    def _sections(self) -> Sectionizer:
-        return Sectionizer(self.rules.folder("sections"))
 
     def run(self, case: Case) -> list[Problem]:
         """The problems of one case: none when it passes."""
@@ -99,12 +93,16 @@ class Checker:
     def _example(self, case: Case) -> list[str]:
         rule, text = case.rule, case.example.text
         reading = self._read(rule, text)
-        credits = self._credits(rule, reading)
+        credited = self._credits(rule, reading)
         covers = rule.folder == "sections" or rule.category == "decoy"
         says = []
         for start, end in case.example.spans:
             marked = f"'{text[start:end]}'"
-            if not any(left <= start and end <= right if covers else (left, right) == (start, end) for left, right in credits):
+            if covers:
+                found = any(left <= start and end <= right for left, right in credited)
+            else:
+                found = (start, end) in credited
+            if not found:
                 says.append(f"{marked} is not found by this rule{self._instead(rule, reading, start, end)}")
             elif rule.folder == "targets" and not covers and (start, end) not in self._alone(rule, reading):
                 says.append(f"{marked} is not found when this rule stands alone")
@@ -114,8 +112,8 @@ class Checker:
 
     def _counter_example(self, case: Case) -> list[str]:
         text = case.example.text
-        credits = self._credits(case.rule, self._read(case.rule, text))
-        return [f"'{text[start:end]}' is credited to this rule" for start, end in dict.fromkeys(credits)]
+        credited = dict.fromkeys(self._credits(case.rule, self._read(case.rule, text)))
+        return [f"'{text[start:end]}' is credited to this rule" for start, end in credited]
 
     def _read(self, rule: Rule, text: str) -> Reading:
         return self._pipeline.read(text, exhaustive=rule.folder in ("targets", "context"))
@@ -136,11 +134,11 @@ class Checker:
             return [_place(mention) for mention in reading.mentions if mention.rule.id == rule.id]
         return _matches(reading, self._attribute(rule.category).find, rule)
 
-    def _headings(self, rule: Rule, reading: Reading) -> list[_Span]:
+    @staticmethod
+    def _headings(rule: Rule, reading: Reading) -> list[_Span]:
         if rule.category == "kind":
-            kind = self._kinds.infer(reading.layout, reading.sections)
-            return [(0, len(reading.text))] if kind == rule.value else []
-        return [(s.title_start, s.title_end) for s in self._sections.sections(reading.layout) if s.rule == rule.id]
+            return [(0, len(reading.text))] if reading.kind == rule.value else []
+        return [(s.title_start, s.title_end) for s in reading.sections if s.rule == rule.id]
 
     def _attribute(self, category: str) -> Matcher:
         if category not in self._attributes:
@@ -205,16 +203,16 @@ def _place(mention: Mention) -> _Span:
     return mention.start, mention.end
 
 
-def _named(reading: Reading, find: Callable[[str], list[Match]]) -> list[tuple[int, int, str]]:
+def _named(reading: Reading, find: Callable[[Clean], list[Match]]) -> list[tuple[int, int, str]]:
     """The matches of all sentences, as spans of the text with the rule's id."""
     found = []
     for number in range(len(reading.layout.sentences)):
         clean = reading.clean(number)
-        found += [(*clean.span(match.start, match.end), match.rule.id) for match in find(clean.text)]
+        found += [(*clean.span(match.start, match.end), match.rule.id) for match in find(clean)]
     return found
 
 
-def _matches(reading: Reading, find: Callable[[str], list[Match]], rule: Rule) -> list[_Span]:
+def _matches(reading: Reading, find: Callable[[Clean], list[Match]], rule: Rule) -> list[_Span]:
     return [(start, end) for start, end, name in _named(reading, find) if name == rule.id]
 
 
@@ -222,6 +220,6 @@ def _reach(context: Context, reading: Reading, mention: Mention) -> _Reach:
     """The cues of the mention's own sentence that reach it under `context`, as rule id and clean offsets."""
     mates = [other for other in reading.mentions if other.sentence == mention.sentence]
     targets = [(mate.clean_start, mate.clean_end) for mate in mates]
-    scopes = context.scopes(reading.clean(mention.sentence).text, targets)
+    scopes = context.scopes(reading.clean(mention.sentence), targets)
     edges = context.edges(scopes, targets)[mates.index(mention)]
     return {(scope.match.rule.id, scope.match.start, scope.match.end) for scope in edges}

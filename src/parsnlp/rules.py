@@ -28,7 +28,7 @@ Direction = Literal["forward", "backward", "bidirectional", "terminate", "pseudo
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One example line of a rule. `spans`: the marked stretches of `text`, `[[ ]]` taken out; empty in a counter-example."""
+    """One example line of a rule: `spans` are the marked stretches of `text`, `[[ ]]` taken out."""
 
     text: str
     spans: tuple[tuple[int, int], ...] = ()
@@ -106,11 +106,11 @@ def required_literals(pattern: str) -> frozenset[str]:
 
 
 def _parse(pattern: str) -> Any:
-    try:
-        from re import _parser as parser  # type: ignore[attr-defined]
-    except ImportError:  # Python 3.10
-        import sre_parse as parser  # type: ignore[no-redef]
-    return parser.parse(pattern)
+    import importlib
+    import sys
+
+    # The parser moved into the re package with Python 3.11.
+    return importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse").parse(pattern)
 
 
 _MOST = 80
@@ -211,7 +211,9 @@ class _Reader:
         for path in vocabulary + [path for path in files if path not in vocabulary]:
             shown = str(path.relative_to(root.parent))
             data = path.read_bytes()
-            self.digest.update(path.relative_to(root).as_posix().encode() + b"\0" + data.replace(b"\r\n", b"\n") + b"\0")
+            self.digest.update(
+                path.relative_to(root).as_posix().encode() + b"\0" + data.replace(b"\r\n", b"\n") + b"\0"
+            )
             tree = self._parse_file(shown, data)
             if not isinstance(tree, dict):
                 continue
@@ -276,7 +278,9 @@ class _Reader:
         def piece(match: re.Match[str]) -> str:
             name = match.group(1)
             if name not in self.vocabulary:
-                self._problem(shown, line, f"unknown piece '{{{name}}}'; vocabulary.yaml has {', '.join(sorted(self.vocabulary))}")
+                self._problem(
+                    shown, line, f"unknown piece '{{{name}}}'; vocabulary.yaml has {', '.join(sorted(self.vocabulary))}"
+                )
                 return ""
             return f"(?:{self.vocabulary[name]})"
 
@@ -317,7 +321,7 @@ class _Reader:
         name = str(entry.get("id", ""))
 
         def wrong(text: str, key: str | None = None) -> None:
-            line = _line(entry[key]) if key in entry else entry.line
+            line = _line(entry[key]) if key is not None and key in entry else entry.line
             self._problem(shown, line, f"rule '{name}': {text}" if name else text)
 
         if not _ID.fullmatch(name):
@@ -336,7 +340,9 @@ class _Reader:
                 wrong("a section rule needs 'headings', a list of heading patterns", "headings")
         elif not pattern and not literal:
             wrong("needs a 'pattern' or a 'literal'")
-        pattern = self._fill(shown, _line(entry.get("pattern", entry)), pattern) if pattern else re.escape(literal.lower())
+        pattern = (
+            self._fill(shown, _line(entry.get("pattern", entry)), pattern) if pattern else re.escape(literal.lower())
+        )
         texts = [pattern]
         filled: list[str] = []
         if isinstance(headings, list):

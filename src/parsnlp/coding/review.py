@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from parsnlp.coding.assign import Assigned
-from parsnlp.extract.findings import REPORTS, Found
+from parsnlp.extract.assertion import REPORTS
+from parsnlp.extract.findings import Found
 from parsnlp.models import Edit, NoteCondition, Query, Span
 from parsnlp.resolve import Record, Resolved
 
@@ -50,7 +51,9 @@ def _both(one: Sequence[Span], other: Sequence[Span]) -> tuple[Span, ...]:
     return (*one[:1], *other[:1])
 
 
-def queries(record: Record, conditions: Sequence[Resolved], published: Sequence[NoteCondition], assigned: Assigned) -> list[Query]:
+def queries(
+    record: Record, conditions: Sequence[Resolved], published: Sequence[NoteCondition], assigned: Assigned
+) -> list[Query]:
     """P-X4: questions to the provider, each with its clinical indicators."""
     found: list[Query] = []
     shown = {item.condition: item for item in published}
@@ -59,31 +62,62 @@ def queries(record: Record, conditions: Sequence[Resolved], published: Sequence[
         if item.condition == "traumatic_fracture":
             if not item.levels:
                 spans = tuple(record.at(mention) for mention in item.deciding[:2])
-                found.append(_query("site_missing", "Which vertebra does the documented fracture or slip involve?", spans))
+                found.append(
+                    _query("site_missing", "Which vertebra does the documented fracture or slip involve?", spans)
+                )
             continue
         spans = tuple(record.at(mention) for mention in item.deciding[:2])
         name = item.condition
         if not item.sites:
-            found.append(_query("site_missing", f"At which level or region of the spine is the documented {name}?", spans))
+            found.append(
+                _query("site_missing", f"At which level or region of the spine is the documented {name}?", spans)
+            )
         if name == "spondylolysis":
             condition = shown[name]
             if condition.laterality in (None, "unilateral"):
                 found.append(
-                    _query("laterality_missing", "On which side is the documented pars defect?", spans, ("left", "right", "bilateral"), tip=True)
+                    _query(
+                        "laterality_missing",
+                        "On which side is the documented pars defect?",
+                        spans,
+                        ("left", "right", "bilateral"),
+                        tip=True,
+                    )
                 )
             if condition.chronicity is None and condition.etiology not in ("congenital", "dysplastic", "developmental"):
-                found.append(_query("chronicity_missing", "Is the documented pars defect acute, subacute or chronic?", spans, ("acute", "subacute", "chronic")))
+                found.append(
+                    _query(
+                        "chronicity_missing",
+                        "Is the documented pars defect acute, subacute or chronic?",
+                        spans,
+                        ("acute", "subacute", "chronic"),
+                    )
+                )
         causes = {e.value for mention in item.deciding for e in mention.attributes.etiology}
         if "developmental" in causes and not causes & {"congenital", "dysplastic", "acquired"}:
             found.append(
-                _query("congenital_vs_acquired", f"The {name} is described as developmental. Is it congenital or acquired?", spans, ("congenital", "acquired"))
+                _query(
+                    "congenital_vs_acquired",
+                    f"The {name} is described as developmental. Is it congenital or acquired?",
+                    spans,
+                    ("congenital", "acquired"),
+                )
             )
         found += _level_not_in_assessment(record, item)
         if item.documented_by == "imaging":
             found.append(
-                _query("imaging_only", f"Imaging describes {name}. Please state its clinical significance for this encounter.", spans)
+                _query(
+                    "imaging_only",
+                    f"Imaging describes {name}. Please state its clinical significance for this encounter.",
+                    spans,
+                )
             )
-    lysis = [item for item in conditions if item.condition == "spondylolysis" and any(f.assertion in ("affirmed", "negated", "uncertain") for f in item.found)]
+    lysis = [
+        item
+        for item in conditions
+        if item.condition == "spondylolysis"
+        and any(f.assertion in ("affirmed", "negated", "uncertain") for f in item.found)
+    ]
     for item in coded:
         if item.condition == "spondylolisthesis" and not lysis:
             isthmic = [f for f in item.deciding if any(e.value == "isthmic" for e in f.attributes.etiology)]

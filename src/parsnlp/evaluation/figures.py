@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 from array import array
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
@@ -127,9 +127,9 @@ class Tally:
             high=high,
         )
 
-    def keys(self, belongs: Callable[[Hashable], bool]) -> list[Hashable]:
-        """The keys of counts and of hits for which `belongs` is true, in order of first use."""
-        return [key for key in dict.fromkeys([*self._counts, *self._hits]) if belongs(key)]
+    def names(self, first: str) -> set[str]:
+        """The names for which something was counted under a key (`first`, name)."""
+        return {key[1] for key in self._counts if isinstance(key, tuple) and key[0] == first}
 
     def _interval(self, of_key: dict[int, _Counts]) -> tuple[float | None, float | None]:
         """Draw as many notes as there are, with replacement, again and again: the middle 95 % of the F1s."""

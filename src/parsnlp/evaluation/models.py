@@ -1,4 +1,4 @@
-"""What an evaluation says: figures, and (unless the corpus is sealed) every wrong note with the trail that led astray."""
+"""What an evaluation says: figures, and (unless the corpus is sealed) every wrong note with its trail."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class CodeScores(Frozen):
     """Codes under one Excludes1 mode.
 
     `exact`: notes whose code set is the gold set. `coded`, `uncoded`: those with, without gold codes (`uncoded` is the
-    no-code notes kept empty). `s_codes`, `no_s_codes`: those with, without an S code in gold. `micro`: over (note, code).
+    no-code notes kept empty). `s_codes`, `no_s_codes`: those with, without an S code in gold. `micro`: over all pairs of
+    note and code.
     """
 
     exact: Proportion
@@ -90,8 +91,9 @@ class RuleScores(Frozen):
     """How often a rule fired, and on what.
 
     `role`: target (the finding's own rule), context (a cue on a finding), policy (a step on the trail of a code).
-    Target and context: `right`, the mention is in gold with this assertion; `misjudged`, in gold with another assertion;
+    Target and context: `right`, the mention is in gold with this assertion; `misjudged`, in gold with another one;
     `spurious`, not in gold. A cue counts on every mention that it touched. Policy: `right` and `spurious` codes.
+    `share_right`: of those fired; a misjudged mention is no fault of its target rule.
     """
 
     rule: str

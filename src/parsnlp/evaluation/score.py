@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, cast
+from collections.abc import Sequence
+from typing import Literal, get_args
 
-from parsnlp.evaluation.explain import problems_of
+from parsnlp.evaluation.compare import (
+    ATTRIBUTES,
+    CONDITIONS,
+    QUERY_KINDS,
+    Scored,
+    code_set,
+    match,
+    positive,
+    same,
+    scored_for_care,
+)
 from parsnlp.evaluation.figures import F1, Proportion, Tally, proportion
 from parsnlp.evaluation.gold import GoldNote
-from parsnlp.evaluation.match import match
 from parsnlp.evaluation.models import (
     AttributeScores,
     CodeScores,
@@ -17,55 +26,17 @@ from parsnlp.evaluation.models import (
     Evaluation,
     Group,
     MentionScores,
-    Problem,
     RuleScores,
+    Unrelated,
     WrongNote,
 )
-from parsnlp.models import Finding, NoteCondition, Result
+from parsnlp.evaluation.problems import problems_of
+from parsnlp.models import Assertion, Condition, Finding, NoteCondition, Policy, Result, RuleSetInfo
 
-CONDITIONS = ("spondylolysis", "spondylolisthesis", "traumatic_fracture")
-ATTRIBUTES = ("levels", "laterality", "chronicity", "etiology", "grade", "direction")
-QUERY_KINDS = frozenset(
-    {
-        "site_missing",
-        "laterality_missing",
-        "chronicity_missing",
-        "congenital_vs_acquired",
-        "level_not_in_assessment",
-        "lysis_slip_collapsed",
-        "historical_status",
-        "uncertain_wording",
-    }
-)  # what gold rows may list; a query of another kind is not held against the extractor
-_NO_CARE = frozenset({"operative", "discharge"})
 _FIELDS = ("strict_codes", "review", "mentions", "attributes", "imaging", "conservative_care", "queries")
+_ALL = ("all", "")
+_ASSERTIONS: tuple[str, ...] = get_args(Assertion)
 Role = Literal["target", "context", "policy"]
-
-
-class Scored(NamedTuple):
-    """A gold row and what the extractor said of its note: `result` under `separate`, `strict` under `strict`."""
-
-    gold: GoldNote
-    result: Result
-    strict: Result | None
-
-
-def positive(result: Result) -> dict[str, NoteCondition]:
-    """The conditions that the note as a whole has: affirmed, or uncertain and coded (P-A10)."""
-    coded = {code.condition for code in result.codes}
-    return {
-        item.condition: item for item in result.conditions if item.assertion == "affirmed" or item.condition in coded
-    }
-
-
-def scored_for_care(gold: GoldNote) -> bool:
-    """Conservative care is scored where it matters: an M43 or Q76.2 code, and no operative or discharge note."""
-    return gold.kind not in _NO_CARE and any(code.startswith("M43") or code == "Q76.2" for code in gold.codes)
-
-
-def code_set(result: Result) -> frozenset[str]:
-    """The codes of a result, suggested or for review."""
-    return frozenset(code.code for code in result.codes)
 
 
 class Scorer:
@@ -93,10 +64,10 @@ class Scorer:
         self._attributes(note, gold, positive(item.result))
         self._sets(note, gold, item.result)
         for document in item.result.documents:
-            if document.kind_inferred or document.kind is None:
+            if gold.kind is not None and (document.kind_inferred or document.kind is None):
                 self.tally.hit("kind_inferred", document.kind == gold.kind)
         if not self.sealed:
-            self._wrong(gold, problems_of(gold, item.result, item.strict, pairs))
+            self._wrong(item, pairs)
 
     def _codes(self, note: int, item: Scored, groups: Sequence[tuple[str, str]]) -> None:
         gold, got = frozenset(item.gold.codes), code_set(item.result)
@@ -111,9 +82,9 @@ class Scorer:
             strict, strict_got = frozenset(item.gold.strict_codes), code_set(item.strict)
             self._exact("strict_codes", strict, strict_got)
             self.tally.add_sets("strict_codes", note, strict, strict_got)
-        for code in item.result.codes:
-            for rule in dict.fromkeys(step.rule for step in code.trail):
-                self._fire("policy", rule, "right" if code.code in gold else "spurious")
+        for given in item.result.codes:
+            for rule in dict.fromkeys(step.rule for step in given.trail):
+                self._fire("policy", rule, "right" if given.code in gold else "spurious")
 
     def _exact(self, mode: str, gold: frozenset[str], got: frozenset[str]) -> None:
         injured = any(code.startswith("S") for code in gold)
@@ -142,10 +113,10 @@ class Scorer:
         add("asserted", note, len(asserted), len(got) - len(asserted), len(gold.mentions) - len(asserted))
         hit_gold, hit_got = {i for i, _ in asserted}, {j for _, j in asserted}
         for i, mention in enumerate(gold.mentions):
-            add(("assertion", mention.assertion), note, i in hit_gold, 0, i not in hit_gold)
+            add(("by assertion", mention.assertion), note, i in hit_gold, 0, i not in hit_gold)
         for j, finding in enumerate(got):
             if j not in hit_got:
-                add(("assertion", finding.assertion), note, 0, 1, 0)
+                add(("by assertion", finding.assertion), note, 0, 1, 0)
         partner = {j: gold.mentions[i] for i, j in pairs}
         for j, finding in enumerate(got):
             mate = partner.get(j)
@@ -155,11 +126,11 @@ class Scorer:
                 self._fire("context", rule, outcome)
         return pairs
 
-    def _attributes(self, note: int, gold: GoldNote, got: dict[str, NoteCondition]) -> None:
+    def _attributes(self, note: int, gold: GoldNote, got: dict[Condition, NoteCondition]) -> None:
         if gold.attributes is None:
             return
         for condition in CONDITIONS:
-            wanted = gold.attributes.get(condition)  # type: ignore[call-overload]
+            wanted = gold.attributes.get(condition)
             found = got.get(condition)
             self.tally.add(
                 ("condition notes", condition),
@@ -196,11 +167,10 @@ class Scorer:
     def _fire(self, role: Role, rule: str, outcome: str) -> None:
         self.fired.setdefault((role, rule), Counter())[outcome] += 1
 
-    def _wrong(self, gold: GoldNote, problems: Iterable[Problem]) -> None:
-        found = tuple(problems)
-        if found:
-            codes = next((problem for problem in found if problem.measure == "codes"), None)
-            del codes
+    def _wrong(self, item: Scored, pairs: Sequence[tuple[int, int]]) -> None:
+        problems = problems_of(item, pairs)
+        if problems:
+            gold = item.gold
             self.errors.append(
                 WrongNote(
                     id=gold.id,
@@ -209,7 +179,145 @@ class Scorer:
                     kind=gold.kind,
                     setting=gold.setting,
                     gold_codes=gold.codes,
-                    got_codes=(),
-                    problems=found,
+                    got_codes=tuple(code.code for code in item.result.codes),
+                    problems=tuple(problems),
                 )
             )
+
+    def evaluation(
+        self,
+        *,
+        gold: str,
+        digest: str,
+        kinds: Literal["given", "inferred"],
+        engine: str,
+        rule_set: RuleSetInfo,
+        policy: Policy,
+        known_rules: Sequence[str] = (),
+        unrelated: Unrelated | None = None,
+    ) -> Evaluation:
+        """The figures of all notes added. `known_rules`: the target and cue rules there are; the silent ones are named."""
+        tally = self.tally
+        totals = Evaluation(
+            gold=gold,
+            digest=digest,
+            notes=self._count,
+            sealed=self.sealed,
+            kinds=kinds,
+            engine=engine,
+            rule_set=rule_set,
+            policy=policy,
+            resamples=tally.resamples,
+            annotated={name: self.annotated[name] for name in _FIELDS},
+            codes=self._code_scores("codes", tally.f1(("codes", _ALL))),
+            strict=self._code_scores("strict_codes", tally.f1("strict_codes")),
+            mentions=MentionScores(
+                spans=tally.f1(("mentions", _ALL)),
+                asserted=tally.f1("asserted"),
+                assertion=tally.proportion(("assertion", _ALL)),
+            ),
+            attributes=self._attribute_scores(("all",)),
+            imaging=tally.f1("imaging"),
+            conservative_care=tally.f1("conservative_care"),
+            queries=tally.f1("queries"),
+            review=tally.f1("review"),
+            review_agrees=tally.proportion("review_agrees"),
+            kind_inferred=tally.proportion("kind_inferred"),
+            unrelated=unrelated,
+        )
+        if self.sealed:
+            return totals
+        fired = {rule for role, rule in self.fired if role != "policy"}
+        details = {
+            "mentions": totals.mentions.model_copy(
+                update={"confusion": self._confusion(), "by_assertion": self._f1s("by assertion")}
+            ),
+            "attributes": self._attribute_scores(("all", *CONDITIONS)),
+            "per_code": self._f1s("code"),
+            "per_condition": {
+                condition: ConditionScores(
+                    mentions=tally.f1(("condition mentions", condition)), notes=tally.f1(("condition notes", condition))
+                )
+                for condition in CONDITIONS
+            },
+            "per_query": self._f1s("query"),
+            "by_kind": self._groups("kind"),
+            "by_setting": self._groups("setting"),
+            "rules": self._rules(),
+            "silent_rules": tuple(sorted(set(known_rules) - fired)),
+            "errors": tuple(self.errors),
+        }
+        return totals.model_copy(update=details)
+
+    def _code_scores(self, mode: str, micro: F1) -> CodeScores:
+        def of(name: str) -> Proportion:
+            return self.tally.proportion((mode, name))
+
+        return CodeScores(
+            exact=of("exact"),
+            coded=of("coded"),
+            uncoded=of("uncoded"),
+            s_codes=of("s_codes"),
+            no_s_codes=of("no_s_codes"),
+            micro=micro,
+        )
+
+    def _attribute_scores(self, whose: Sequence[str]) -> tuple[AttributeScores, ...]:
+        def of(condition: str, name: str, part: str) -> Proportion:
+            return self.tally.proportion(("attribute", condition, name, part))
+
+        scores = (
+            AttributeScores(
+                condition=condition,
+                attribute=name,
+                all=of(condition, name, "all"),
+                documented=of(condition, name, "documented"),
+                null=of(condition, name, "null"),
+            )
+            for condition in whose
+            for name in ATTRIBUTES
+        )
+        return tuple(score for score in scores if score.all.of or score.condition == "all")
+
+    def _f1s(self, first: str) -> dict[str, F1]:
+        """The scores under the keys (`first`, name), by name."""
+        return {name: self.tally.f1((first, name)) for name in sorted(self.tally.names(first))}
+
+    def _confusion(self) -> dict[str, dict[str, int]]:
+        table: dict[str, dict[str, int]] = {}
+        for gold, got in sorted(
+            self.confusion, key=lambda pair: (_ASSERTIONS.index(pair[0]), _ASSERTIONS.index(pair[1]))
+        ):
+            table.setdefault(gold, {})[got] = self.confusion[gold, got]
+        return table
+
+    def _groups(self, by: str) -> dict[str, Group]:
+        def scores(group: tuple[str, str]) -> Group:
+            return Group(
+                notes=self.groups[group],
+                exact=self.tally.proportion(("exact", group)),
+                uncoded=self.tally.proportion(("uncoded", group)),
+                codes=self.tally.f1(("codes", group)),
+                mentions=self.tally.f1(("mentions", group)),
+                assertion=self.tally.proportion(("assertion", group)),
+            )
+
+        return {name: scores((by, name)) for of, name in sorted(self.groups) if of == by}
+
+    def _rules(self) -> tuple[RuleScores, ...]:
+        scores = []
+        for (role, rule), outcomes in sorted(self.fired.items()):
+            fired = sum(outcomes.values())
+            right = outcomes["right"] + (outcomes["misjudged"] if role == "target" else 0)
+            scores.append(
+                RuleScores(
+                    rule=rule,
+                    role=role,
+                    fired=fired,
+                    right=outcomes["right"],
+                    misjudged=outcomes["misjudged"],
+                    spurious=outcomes["spurious"],
+                    share_right=proportion(right, fired),
+                )
+            )
+        return tuple(scores)

@@ -112,7 +112,10 @@ def negated(mention: Mention, context: Context) -> Ruling | None:
 def indication(mention: Mention, context: Context) -> Ruling | None:
     """P-A7: an imaging report's indication is hypothetical unless it is plainly known disease."""
     indicated = context.section == "indication" or (context.section == "history" and context.kind in REPORTS)
-    if not (indicated and context.kind in (*REPORTS, None) or context.section == "indication") or context.section is None:
+    if (
+        not ((indicated and context.kind in (*REPORTS, None)) or context.section == "indication")
+        or context.section is None
+    ):
         return None
     known = _of(mention, "known")
     historical = _of(mention, "historical")
@@ -129,7 +132,11 @@ def historical(mention: Mention, context: Context) -> Ruling | None:
     known = _of(mention, "known")
     listing = tuple(cue for cue in cues if cue.rule.id == "historical.history-of")
     operative = tuple(cue for cue in cues if cue.rule.id == "historical.after-operation")
-    if operative and context.kind in ("operative", "discharge") and context.section not in ("past", "present", "history"):
+    if (
+        operative
+        and context.kind in ("operative", "discharge")
+        and context.section not in ("past", "present", "history")
+    ):
         cues = tuple(cue for cue in cues if cue not in operative)
     if known and cues and cues == listing:
         return Ruling("affirmed", "P-A3", "carried in the history but called chronic or known", known)

@@ -13,16 +13,27 @@ from dataclasses import dataclass, field
 from parsnlp.extract import levels as spine
 from parsnlp.extract.matching import Match, Matcher
 from parsnlp.extract.pipeline import Mention, Reading
+from parsnlp.note import Clean
 from parsnlp.rules import RuleSet
 
 _SPACE_WORD = re.compile(r"[a-z0-9][a-z0-9'.-]*|[^\sa-z0-9]")
 _BLANK = "\x01"
 _LEAD_IN = re.compile(r"(?:[-*>#(]*\s*(?:\(?[0-9a-h]{1,2}[.)]\s*)?)?(?:at |level |levels |the |level:|in )*")
-_ROW_END = re.compile(r"(?: (?:level|disc|disk|segment|interspace|disc space|disc level|intervertebral disc))?(?: ?[:.|]| -+ | ?\(|$|,? there | shows | demonstrates )")
-_STUDY = r"(?:x-?rays?|xrs?|radiographs?|films?|ct|mri|mr|spect|scan|views?|series|imaging|study|scintigraphy|myelogram)"
-_REGION_OF_STUDY = re.compile(rf"(?: spine)?,? (?:\d+[- ])?(?:{_STUDY}|complete|ap|lateral|flexion|two|three|four|five|with|without|w/o|w/|\d)")
-_STUDY_OF_REGION = re.compile(rf"{_STUDY}(?: (?:scan|of|the|exam|examination|:|-|standing|upright|limited|complete|cervical|thoracic|lumbar|and))* ?[:-]?\s*$")
-_HEDGE = re.compile(r"(?:likely|possibly|probably|presumably|possible|probable|perhaps|suspected|maybe|\?|questionably|presumed|not|no|versus|vs|or)(?: (?:be|a|an|due to|secondary to|related to|in|felt to be|from))*\s*$")
+_ROW_END = re.compile(
+    r"(?: (?:level|disc|disk|segment|interspace|disc space|disc level|intervertebral disc))?(?: ?[:.|]| -+ | ?\(|$|,? there | shows | demonstrates )"
+)
+_STUDY = (
+    r"(?:x-?rays?|xrs?|radiographs?|films?|ct|mri|mr|spect|scan|views?|series|imaging|study|scintigraphy|myelogram)"
+)
+_REGION_OF_STUDY = re.compile(
+    rf"(?: spine)?,? (?:\d+[- ])?(?:{_STUDY}|complete|ap|lateral|flexion|two|three|four|five|with|without|w/o|w/|\d)"
+)
+_STUDY_OF_REGION = re.compile(
+    rf"{_STUDY}(?: (?:scan|of|the|exam|examination|:|-|standing|upright|limited|complete|cervical|thoracic|lumbar|and))* ?[:-]?\s*$"
+)
+_HEDGE = re.compile(
+    r"(?:likely|possibly|probably|presumably|possible|probable|perhaps|suspected|maybe|\?|questionably|presumed|not|no|versus|vs|or)(?: (?:be|a|an|due to|secondary to|related to|in|felt to be|from))*\s*$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +107,8 @@ class Binder:
         """The attributes of each of the sentence's `mentions`, in their order."""
         clean = reading.clean(number)
         text = clean.text
-        heads = self._heads(text, mentions)
-        modifiers = self._find(text, heads)
+        heads = self._heads(clean, mentions)
+        modifiers = self._find(clean, heads)
         bare = _blank(text, modifiers)
         found = [Attributes() for _ in mentions]
         located: dict[int, list[_Modifier]] = {}
@@ -121,7 +132,7 @@ class Binder:
             if how == "near" and modifier.category not in ("level", "region"):
                 continue
             if modifier.category in ("etiology", "chronicity") and _HEDGE.search(text[: modifier.start][-40:]):
-                if not modifier.value in ("acquired", "nontraumatic", "nonunion", "healed", "healing"):
+                if modifier.value not in ("acquired", "nontraumatic", "nonunion", "healed", "healing"):
                     continue
             if modifier.category in ("grade",) and mentions[head.mention].rule.category == "spondylolysis":
                 continue
@@ -135,23 +146,23 @@ class Binder:
             self._own_direction(mention, attributes, text)
         return found
 
-    def _heads(self, text: str, mentions: Sequence[Mention]) -> list[_Head]:
+    def _heads(self, clean: Clean, mentions: Sequence[Mention]) -> list[_Head]:
         heads = [_Head(m.clean_start, m.clean_end, i, "mention") for i, m in enumerate(mentions)]
         spans = [(head.start, head.end) for head in heads]
-        for match in self._owners.find(text):
+        for match in self._owners.find(clean):
             if not any(start < match.end and match.start < end for start, end in spans):
                 heads.append(_Head(match.start, match.end, None, match.rule.value or "other"))
         heads.sort(key=lambda head: head.start)
         return heads
 
-    def _find(self, text: str, heads: Sequence[_Head]) -> list[_Modifier]:
+    def _find(self, clean: Clean, heads: Sequence[_Head]) -> list[_Modifier]:
         owners = [(head.start, head.end) for head in heads if head.mention is None]
         found: list[_Modifier] = []
-        for level in spine.find(text):
+        for level in spine.find(clean.text):
             if not any(start <= level.start and level.end <= end for start, end in owners):
                 found += [_Modifier("level", name, level.start, level.end, "level") for name in level.names]
         for category, matcher in self._modifiers.items():
-            for match in matcher.find(text):
+            for match in matcher.find(clean):
                 if any(start <= match.start and match.end <= end for start, end in owners):
                     continue
                 value = _grade(match) if category == "grade" else match.rule.value
@@ -176,12 +187,21 @@ class Binder:
                 return head, "inside"
         gap_right = _words(bare[modifier.end : right.start]) if right else None
         gap_left = _words(bare[left.end : modifier.start]) if left else None
-        adjacent = gap_right is not None and len(gap_right) <= 4 and not any(
-            word in self._stops or not word[0].isalnum() for word in gap_right
+        adjacent = (
+            gap_right is not None
+            and len(gap_right) <= 4
+            and not any(word in self._stops or not word[0].isalnum() for word in gap_right)
         )
-        allowed = self._connectors if modifier.category in ("level", "region", "laterality", "grade") else self._trailing
-        connected = gap_left is not None and len(gap_left) <= 9 and all(
-            word in allowed or word in (",", "(", ")", "-", ":", '"', "/") or word.replace(".", "").isdigit() for word in gap_left
+        allowed = (
+            self._connectors if modifier.category in ("level", "region", "laterality", "grade") else self._trailing
+        )
+        connected = (
+            gap_left is not None
+            and len(gap_left) <= 9
+            and all(
+                word in allowed or word in (",", "(", ")", "-", ":", '"', "/") or word.replace(".", "").isdigit()
+                for word in gap_left
+            )
         )
         if adjacent and connected and gap_right and gap_left and gap_left[-1] in ("of", "at", "in", "on", "level", "("):
             return left, "left"
@@ -202,14 +222,24 @@ class Binder:
     @staticmethod
     def _near(bare: str, modifier: _Modifier, left: _Head | None, right: _Head | None) -> tuple[_Head | None, str]:
         if modifier.category in ("grade", "direction"):
-            for head, gap in ((left, bare[left.end : modifier.start] if left else ""), (right, bare[modifier.end : right.start] if right else "")):
+            for head, gap in (
+                (left, bare[left.end : modifier.start] if left else ""),
+                (right, bare[modifier.end : right.start] if right else ""),
+            ):
                 if head is not None and head.mention is not None and len(gap) < 60 and not re.search(r"[;]", gap):
                     return head, "grade"
         if left is None and right is not None:
             return right, "near"
         return (left, "near") if left is not None else (None, "loose")
 
-    def _spread(self, loose: list[_Modifier], heads: Sequence[_Head], mentions: Sequence[Mention], found: list[Attributes], give: object) -> None:
+    def _spread(
+        self,
+        loose: list[_Modifier],
+        heads: Sequence[_Head],
+        mentions: Sequence[Mention],
+        found: list[Attributes],
+        give: object,
+    ) -> None:
         """A level before every head ("At L4-5 there is ...") is that of each following mention without one of its own."""
         places = [modifier for modifier in loose if modifier.category in ("level", "region")]
         if not places:
@@ -217,7 +247,9 @@ class Binder:
         for i, mention in enumerate(mentions):
             own = found[i].levels
             for modifier in places:
-                if modifier.end <= mention.clean_start and (modifier.category == "region" or not own or own[-1].how == "spread"):
+                if modifier.end <= mention.clean_start and (
+                    modifier.category == "region" or not own or own[-1].how == "spread"
+                ):
                     give(i, modifier, "spread")  # type: ignore[operator]
 
     def _rows(self, reading: Reading, number: int, mentions: Sequence[Mention], found: list[Attributes]) -> None:
@@ -278,7 +310,7 @@ class Binder:
 
     def _shares(
         self,
-        clean: object,
+        clean: Clean,
         text: str,
         heads: Sequence[_Head],
         owned: dict[int, list[_Modifier]],
@@ -294,24 +326,32 @@ class Binder:
                     found[i].shared_levels += [e for e in found[j].levels if e.how != "weak"]
             for k, modifiers in owned.items():
                 head = heads[k]
-                low, high = sorted(((head.end, mention.clean_start), (mention.clean_end, head.start)))[1 if head.start > mention.clean_start else 0]
+                low, high = sorted(((head.end, mention.clean_start), (mention.clean_end, head.start)))[
+                    1 if head.start > mention.clean_start else 0
+                ]
                 gap = text[min(low, high) : max(low, high)]
-                if head.kind in ("canal", "disc", "facet") and len(gap) < 60 and not re.search(r"[;.]|\bno\b|\bwithout\b", gap):
+                if (
+                    head.kind in ("canal", "disc", "facet")
+                    and len(gap) < 60
+                    and not re.search(r"[;.]|\bno\b|\bwithout\b", gap)
+                ):
                     for modifier in modifiers:
-                        start, end = clean.span(modifier.start, modifier.end)  # type: ignore[attr-defined]
+                        start, end = clean.span(modifier.start, modifier.end)
                         lane = found[i].weak_levels
                         lane.append(Evidence(modifier.category, modifier.value, start, end, modifier.rule, "weak"))
 
     @staticmethod
-    def _study_regions(text: str, clean: object, attributes: Attributes) -> None:
+    def _study_regions(text: str, clean: Clean, attributes: Attributes) -> None:
         """A region that is part of a study's name ("XR lumbosacral spine") names the film, not the finding."""
         kept = []
         for evidence in attributes.regions:
-            start = clean.offset(evidence.start)  # type: ignore[attr-defined]
-            end = clean.offset(evidence.end - 1) + 1  # type: ignore[attr-defined]
+            start = clean.offset(evidence.start)
+            end = clean.offset(evidence.end - 1) + 1
             film = _REGION_OF_STUDY.match(text, end) or _STUDY_OF_REGION.search(text[:start])
             kept.append(
-                Evidence("region", evidence.value, evidence.start, evidence.end, evidence.rule, "study") if film else evidence
+                Evidence("region", evidence.value, evidence.start, evidence.end, evidence.rule, "study")
+                if film
+                else evidence
             )
         attributes.regions[:] = kept
 

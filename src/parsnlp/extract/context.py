@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from parsnlp.extract.matching import Match, Matcher, prune
+from parsnlp.note import Clean
 from parsnlp.rules import Rule
 
 _WORD = re.compile(r"[^ ]+")
@@ -35,9 +36,10 @@ class Context:
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._matcher = Matcher(rules, longest=False)
 
-    def scopes(self, text: str, targets: Sequence[tuple[int, int]]) -> list[Scope]:
+    def scopes(self, clean: Clean, targets: Sequence[tuple[int, int]]) -> list[Scope]:
         """The cues of a clean sentence with their reach. A cue that overlaps a target is part of it, not a cue."""
-        hits = self._matcher.find(text)
+        text = clean.text
+        hits = self._matcher.find(clean)
         if not hits:
             return []
         # Cues compete with cues (the longest wins; pseudo cues silence what they cover); terminators of one category

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from parsnlp.extract import levels as spine
@@ -13,11 +13,17 @@ from parsnlp.extract.attributes import Attributes, Binder, Evidence
 from parsnlp.extract.matching import Matcher
 from parsnlp.extract.pipeline import Mention, Pipeline, Reading
 from parsnlp.models import Assertion, Condition, Cue, DocumentedBy, Finding, Note, Span, Step
+from parsnlp.note import Clean
 from parsnlp.rules import RuleSet
 
 When = tuple[int, int, int]
 
-_MONTHS = {name: number for number, name in enumerate(("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1)}
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
+    )
+}
 _MONTH = r"(?P<month>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DATE = re.compile(
     r"(?<![\d/.-])(?:(?P<iso>(?:19|20)\d\d)-(?P<im>\d{1,2})-(?P<id>\d{1,2})"
@@ -134,20 +140,26 @@ class Finder:
 
     def _beside_pars(self, reading: Reading, sentence: int) -> bool:
         """Whether a bare "stress reaction" stands in or right after a sentence about the pars."""
-        return any("pars" in reading.clean(at).text.split() or "pars" in reading.clean(at).text for at in (sentence, sentence - 1) if at >= 0)
+        return any(
+            "pars" in reading.clean(at).text.split() or "pars" in reading.clean(at).text
+            for at in (sentence, sentence - 1)
+            if at >= 0
+        )
 
     def _about_spine(self, reading: Reading) -> bool:
-        return any(self._spine.search(reading.clean(number).text) for number in range(min(len(reading.layout.sentences), 400)))
+        return any(
+            self._spine.search(reading.clean(number).text) for number in range(min(len(reading.layout.sentences), 400))
+        )
 
     def _flags(self, reading: Reading, sentence: int) -> frozenset[str]:
         """What the sentence (or the one beside it, for a reader's disagreement) says of time, position and correction."""
-        flags = {match.rule.value or "" for match in self._correction.find(reading.clean(sentence).text)}
+        flags = {match.rule.value or "" for match in self._correction.find(reading.clean(sentence))}
         here = reading.layout.sentences[sentence]
         for beside in (sentence - 1, sentence + 1):
             if 0 <= beside < len(reading.layout.sentences) and reading.layout.sentences[beside].block == here.block:
                 flags |= {
                     "overrule"
-                    for match in self._correction.find(reading.clean(beside).text)
+                    for match in self._correction.find(reading.clean(beside))
                     if match.rule.value == "overrule" and "my" not in match.text
                 }
         section = reading.section(here.start)
@@ -155,9 +167,17 @@ class Finder:
             flags.add("correction")
         return frozenset(flags)
 
-    def _documented_by(self, reading: Reading, mention: Mention, section: str | None, flags: frozenset[str]) -> DocumentedBy:
+    def _documented_by(
+        self, reading: Reading, mention: Mention, section: str | None, flags: frozenset[str]
+    ) -> DocumentedBy:
         """Imaging when a clinic note's imaging part, or a sentence led by a study, says it; else the provider (P-X4)."""
-        if reading.kind in REPORTS or section in ("impression", "final_diagnosis", "operative_diagnosis", "plan", "procedure"):
+        if reading.kind in REPORTS or section in (
+            "impression",
+            "final_diagnosis",
+            "operative_diagnosis",
+            "plan",
+            "procedure",
+        ):
             return "provider"
         if section in ("imaging", "findings", "technique"):
             return "imaging"
@@ -191,7 +211,7 @@ class Finder:
     def _all(self, reading: Reading, matcher: Matcher) -> Iterable[Evidence]:
         for number in range(len(reading.layout.sentences)):
             clean = reading.clean(number)
-            for match in matcher.find(clean.text):
+            for match in matcher.find(clean):
                 start, end = clean.span(match.start, match.end)
                 yield Evidence(match.rule.category, match.rule.value or "", start, end, match.rule.id, str(number))
 
@@ -201,8 +221,12 @@ class Finder:
         """Move a pars fracture or a slip with traumatic wording to `traumatic_fracture` (P-C7 to P-C11)."""
         told = {evidence.how for evidence in result.trauma if evidence.value == "trauma"}
         told -= {evidence.how for evidence in result.trauma if evidence.value in ("none", "old")}
-        stressed = any("stress" in {e.value for e in i.attributes.etiology} for i in result.found if i.assertion == "affirmed")
-        none = any(evidence.value == "none" and evidence.rule == "trauma.none" for evidence in result.trauma) and not told
+        stressed = any(
+            "stress" in {e.value for e in i.attributes.etiology} for i in result.found if i.assertion == "affirmed"
+        )
+        none = (
+            any(evidence.value == "none" and evidence.rule == "trauma.none" for evidence in result.trauma) and not told
+        )
         for item in result.found:
             here = str(item.mention.sentence) in told
             if item.condition == "traumatic_fracture":
@@ -213,16 +237,22 @@ class Finder:
             causes = {evidence.value for evidence in item.attributes.etiology}
             ages = {evidence.value for evidence in item.attributes.chronicity}
             text = result.reading.clean(item.mention.sentence).text[item.mention.clean_start : item.mention.clean_end]
-            if causes & {"old_traumatic", "nontraumatic", "congenital", "dysplastic", "degenerative", "iatrogenic", "pathologic"}:
+            if causes & {
+                "old_traumatic",
+                "nontraumatic",
+                "congenital",
+                "dysplastic",
+                "degenerative",
+                "iatrogenic",
+                "pathologic",
+            }:
                 continue
             if "chronic" in ages or "acute_on_chronic" in ages or "stress" in causes or _STRESS.search(text):
                 continue
             fracture = item.condition == "spondylolisthesis" or bool(_FRACTURE.search(text))
             if not fracture:
                 continue
-            if "traumatic" in causes:
-                item.tie = "same"
-            elif "acute" in ages and here and item.assertion == "affirmed":
+            if "traumatic" in causes or ("acute" in ages and here and item.assertion == "affirmed"):
                 item.tie = "same"
             elif "acute" in ages and told and not none and not stressed and item.assertion in ("affirmed", "uncertain"):
                 item.tie = "across"
@@ -235,7 +265,11 @@ class Finder:
             text = result.reading.clean(item.mention.sentence).text[item.mention.clean_start : item.mention.clean_end]
             if item.condition == "spondylolysis" and moved and _FRACTURE.search(text) and not _STRESS.search(text):
                 ages = {evidence.value for evidence in item.attributes.chronicity}
-                same = [m for m in moved if not m.levels or not item.levels or any(spine.touch(a, b) for a in m.levels for b in item.levels)]
+                same = [
+                    m
+                    for m in moved
+                    if not m.levels or not item.levels or any(spine.touch(a, b) for a in m.levels for b in item.levels)
+                ]
                 if same and item.assertion == "affirmed" and "chronic" not in ages:
                     item.condition, item.tie = "traumatic_fracture", same[0].tie
 
@@ -246,7 +280,7 @@ class Finder:
         known = {level for item in found for level in item.levels}
         for number, sentence in enumerate(reading.layout.sentences):
             clean = reading.clean(number)
-            if not any(match.rule.value == "correction" for match in self._correction.find(clean.text)):
+            if not any(match.rule.value == "correction" for match in self._correction.find(clean)):
                 section = reading.section(sentence.start)
                 if section is None or section.category != "addendum":
                     continue
@@ -257,17 +291,24 @@ class Finder:
             if len(named) == 2:
                 one, two = named
                 between = clean.text[one.end : two.start]
-                first_is_new = bool(re.search(r"\b(?:not|instead of|rather than)\b", between)) and not re.search(r"should|correct", between)
+                first_is_new = bool(re.search(r"\b(?:not|instead of|rather than)\b", between)) and not re.search(
+                    r"should|correct", between
+                )
                 new, old = (one, two) if first_is_new else (two, one)
                 if old.names[0] in known:
                     return {old.names[0]: new.names[0]}
-            if len(named) == 1 and re.search(r"should (?:have )?(?:read|be|say|said|been|state)|corrected to|is actually", clean.text[: named[0].start]):
+            if len(named) == 1 and re.search(
+                r"should (?:have )?(?:read|be|say|said|been|state)|corrected to|is actually",
+                clean.text[: named[0].start],
+            ):
                 new_name = named[0].names[0]
                 others = {
                     level
                     for item in found
                     for level in item.levels
-                    if level != new_name and item.mention.sentence != number and len(spine.members(level)) == len(spine.members(new_name))
+                    if level != new_name
+                    and item.mention.sentence != number
+                    and len(spine.members(level)) == len(spine.members(new_name))
                 }
                 if len(others) == 1:
                     return {others.pop(): new_name}
@@ -285,18 +326,18 @@ class Finder:
                 if section.start <= clean.start:
                     break
             seen += 1
-            if self._study.search(clean.text) or self._modality.find(clean.text) or number < 3:
+            if self._study.search(clean.text) or self._modality.find(clean) or number < 3:
                 evidence = self._film(clean)
                 if evidence is not None:
                     return evidence
         return None
 
-    def _film(self, clean: object) -> Evidence | None:
-        text: str = clean.text  # type: ignore[attr-defined]
+    def _film(self, clean: Clean) -> Evidence | None:
+        text: str = clean.text
         if not self._study.search(text) and "spine" not in text:
             return None
-        for match in self._regions.find(text):
-            start, end = clean.span(match.start, match.end)  # type: ignore[attr-defined]
+        for match in self._regions.find(clean):
+            start, end = clean.span(match.start, match.end)
             return Evidence("region", match.rule.value or "", start, end, match.rule.id, "study")
         return None
 
@@ -319,8 +360,6 @@ class Finder:
                 break
             at -= 1
         if section is not None:
-            from parsnlp.note import Clean
-
             evidence = self._film(Clean(reading.text, section.title_start, section.title_end))
             if evidence is not None:
                 return evidence
@@ -399,7 +438,13 @@ def publish(document: DocumentReading, item: Found, number: int, changes: dict[s
 
     ruling = item.ruling
     cues = tuple(
-        Cue(category=cue.rule.category, start=cue.start, end=cue.end, text=reading.text[cue.start : cue.end], rule=cue.rule.id)
+        Cue(
+            category=cue.rule.category,
+            start=cue.start,
+            end=cue.end,
+            text=reading.text[cue.start : cue.end],
+            rule=cue.rule.id,
+        )
         for cue in item.mention.cues
     )
     words = " and ".join(f"“{reading.text[cue.start : cue.end]}”" for cue in ruling.cues[:2])
@@ -408,7 +453,10 @@ def publish(document: DocumentReading, item: Found, number: int, changes: dict[s
     step = Step(
         rule=ruling.rule,
         says=says,
-        evidence=(span(mention.start, mention.end, mention.rule.id), *(span(cue.start, cue.end, cue.rule.id) for cue in ruling.cues)),
+        evidence=(
+            span(mention.start, mention.end, mention.rule.id),
+            *(span(cue.start, cue.end, cue.rule.id) for cue in ruling.cues),
+        ),
     )
     return Finding(
         id=f"f{number}",
@@ -431,8 +479,3 @@ def publish(document: DocumentReading, item: Found, number: int, changes: dict[s
         rule=mention.rule.id,
         trail=(step,),
     )
-
-
-def with_condition(item: Found, condition: Condition) -> Found:
-    """A copy of a found mention under another condition."""
-    return replace(item, condition=condition)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,8 +21,25 @@ _ORDINALS = {
     "eleventh": 11, "11th": 11, "twelfth": 12, "12th": 12, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
     "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
 }  # fmt: skip
-_LETTERS = {"cervical": "C", "thoracic": "T", "dorsal": "T", "lumbar": "L", "sacral": "S", "c": "C", "t": "T", "d": "T", "l": "L", "s": "S"}
-_ORDINAL = "|".join(sorted((word for word in _ORDINALS if word[0].isdigit() or word.endswith(("th", "rst", "ond", "ird"))), key=len, reverse=True))
+_LETTERS = {
+    "cervical": "C",
+    "thoracic": "T",
+    "dorsal": "T",
+    "lumbar": "L",
+    "sacral": "S",
+    "c": "C",
+    "t": "T",
+    "d": "T",
+    "l": "L",
+    "s": "S",
+}
+_ORDINAL = "|".join(
+    sorted(
+        (word for word in _ORDINALS if word[0].isdigit() or word.endswith(("th", "rst", "ond", "ird"))),
+        key=len,
+        reverse=True,
+    )
+)
 _CARDINAL = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _BODY = (
     rf"(?:(?P<letter>[ctdls])(?:[ .-]?(?P<number>\d{{1,2}})|[ -](?P<word>{_CARDINAL}))(?![0-9])(?!\.\d)"
@@ -32,9 +50,15 @@ _BODY = (
 _VERTEBRA = re.compile(rf"(?<![a-z0-9]){_BODY}")
 _NEXT = re.compile(_BODY)
 # What joins two members of a segment, and what joins the ends of a range.
-_JOIN = re.compile(r" ?(?:-|/|\\) ?(?:on )?| ?(?:on|over|upon|onto) (?:the )?(?:top of )?| (?:anteriorly |forward |forwards |posteriorly )?(?:on|over|relative to|with respect to|in relation to|with regard to|compared to|compared with)(?: the)? | ?(?:-|/)? ?(?:to|through|thru) | ?-- ?| (?=[cdtls]\d)|(?=[cdtls]\d)|(?= ?$)")
-_SHORT = re.compile(r" ?[-/] ?(\d{1,2}|s ?[1il](?![a-z0-9])|[s5]i(?![a-z]))(?![0-9a-z%])(?! ?(?:mm|cm|degrees|/))| (?:on|over) (?:s)?(\d)(?![0-9a-z%./])(?! ?mm)")
-_LIST = re.compile(r"(?:,| and| &|, and| or|, or|/|;| as well as| plus) (?:at |also |the )?(?=\d-\d(?!\d))(\d{1,2}) ?- ?(\d{1,2}|s1)(?![0-9])")
+_JOIN = re.compile(
+    r" ?(?:-|/|\\) ?(?:on )?| ?(?:on|over|upon|onto) (?:the )?(?:top of )?| (?:anteriorly |forward |forwards |posteriorly )?(?:on|over|relative to|with respect to|in relation to|with regard to|compared to|compared with)(?: the)? | ?(?:-|/)? ?(?:to|through|thru) | ?-- ?| (?=[cdtls]\d)|(?=[cdtls]\d)|(?= ?$)"
+)
+_SHORT = re.compile(
+    r" ?[-/] ?(\d{1,2}|s ?[1il](?![a-z0-9])|[s5]i(?![a-z]))(?![0-9a-z%])(?! ?(?:mm|cm|degrees|/))| (?:on|over) (?:s)?(\d)(?![0-9a-z%./])(?! ?mm)"
+)
+_LIST = re.compile(
+    r"(?:,| and| &|, and| or|, or|/|;| as well as| plus) (?:at |also |the )?(?=\d-\d(?!\d))(\d{1,2}) ?- ?(\d{1,2}|s1)(?![0-9])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +156,7 @@ def _below(first: str, short: str) -> str | None:
         name = f"{letter}{number}"
         return name if name in _PLACE else None
     if number == 1:
-        following = {"C7": "T1", "T12": "L1", "L5": "S1", "L6": "S1"}.get(first)
-        return following
+        return {"C7": "T1", "T12": "L1", "L5": "S1", "L6": "S1"}.get(first)
     return None
 
 
@@ -150,7 +173,7 @@ def _between(upper: str, lower: str | None) -> tuple[str, ...]:
     if a == b:
         return ()
     members = _chain(upper, lower)
-    return tuple(f"{one}-{two}" for one, two in zip(members, members[1:], strict=False))
+    return tuple(f"{one}-{two}" for one, two in itertools.pairwise(members))
 
 
 def _chain(upper: str, lower: str) -> list[str]:

@@ -18,12 +18,13 @@ from parsnlp.errors import InputError
 from parsnlp.extract.context import Context
 from parsnlp.extract.matching import Match, Matcher, gate
 from parsnlp.extract.sections import Kinds, Section, Sectionizer
+from parsnlp.models import Finding
 from parsnlp.note import Clean, Layout, fold, layout
 from parsnlp.rules import Rule, RuleSet
 
 if TYPE_CHECKING:
     from spacy.language import Language
-    from spacy.tokens import Doc
+    from spacy.tokens import Doc as Doc
 
 MAX_DOC = 1_000_000
 FLAGS = {
@@ -221,7 +222,7 @@ class Pipeline:
 
         words: list[str] = []
         spaces: list[bool] = []
-        starts: list[bool] = []
+        starts: list[bool | int | None] = []
         windows: list[tuple[int, int]] = []
         at = 0
         for number in chosen:
@@ -238,6 +239,25 @@ class Pipeline:
         doc = Doc(self.nlp.vocab, words=words, spaces=spaces, sent_starts=starts)
         doc.user_data["parsnlp"] = _Page(reading, windows)
         return doc
+
+
+def annotate(doc: Doc, findings: Iterable[Finding]) -> Doc:
+    """Put findings on a `Doc` of the same text: `doc.ents` with `_.assertion`, `_.cues`, medspaCy's flags and modifiers."""
+    before = {(span.start_char, span.end_char): span._.modifiers for span in doc.ents}
+    spans: list[Any] = []
+    for finding in findings:
+        span: Any = doc.char_span(finding.start, finding.end, label=finding.condition, alignment_mode="expand")
+        if span is None or (spans and span.start < spans[-1].end):
+            continue
+        span._.assertion = finding.assertion
+        span._.cues = tuple(cue.rule for cue in finding.cues)
+        span._.modifiers = before.get((span.start_char, span.end_char), ())
+        flag = FLAGS.get(finding.assertion)
+        if flag:
+            setattr(span._, flag, True)
+        spans.append(span)
+    doc.set_ents(spans)
+    return doc
 
 
 def tokens(text: str) -> tuple[list[str], list[bool]]:
@@ -422,7 +442,7 @@ class Targets(_Component):
         ents = []
         for number, at in page.windows:
             clean = page.reading.clean(number)
-            matches = [match for match in self.matcher.find(clean.text) if match.rule.category != "decoy"]
+            matches = [match for match in self.matcher.find(clean) if match.rule.category != "decoy"]
             if not matches:
                 continue
             placed = []
@@ -434,7 +454,7 @@ class Targets(_Component):
                 ents.append(span)
                 placed.append((match, start, end))
             page.spans.append((number, placed))
-        doc.set_ents([span for span in _apart(ents)], default="unmodified")
+        doc.set_ents(list(_apart(ents)), default="unmodified")
         return doc
 
 
@@ -485,14 +505,14 @@ class ContextCues(_Component):
         for number, placed in page.spans:
             clean = reading.clean(number)
             targets = [(match.start, match.end) for match, _, _ in placed]
-            scopes = self.context.scopes(clean.text, targets)
+            scopes = self.context.scopes(clean, targets)
             reached = self.context.edges(scopes, targets)
             carried = self._intro(reading, number, intros)
             at = at_of[number] - clean.start
             made = {}
             for scope in scopes:
                 start, end = clean.span(scope.match.start, scope.match.end)
-                span = doc.char_span(start + at, end + at, alignment_mode="expand")
+                span: Any = doc.char_span(start + at, end + at, alignment_mode="expand")
                 reach = scope.after or scope.before or (scope.match.start, scope.match.end)
                 reach_start, reach_end = clean.origin(reach[0]) + at, clean.origin(max(reach[1] - 1, reach[0])) + 1 + at
                 wide = doc.char_span(reach_start, max(reach_end, reach_start + 1), alignment_mode="expand")
@@ -508,7 +528,7 @@ class ContextCues(_Component):
                 modifiers.append(modifier)
             for (match, start, end), hit in zip(placed, reached, strict=True):
                 cues = [made[id(scope)][1] for scope in hit] + carried
-                target = doc.char_span(start + at, end + at, label=match.rule.category, alignment_mode="expand")
+                target: Any = doc.char_span(start + at, end + at, label=match.rule.category, alignment_mode="expand")
                 modified = [made[id(scope)][0] for scope in hit]
                 target._.modifiers = tuple(modified)
                 edges.extend((target, modifier) for modifier in modified)
@@ -522,7 +542,12 @@ class ContextCues(_Component):
         if not sentences[number].bullet:
             return []
         at = number
-        while at > 0 and sentences[at].bullet and number - at < 60 and sentences[at - 1].block >= sentences[number].block - 1:
+        while (
+            at > 0
+            and sentences[at].bullet
+            and number - at < 60
+            and sentences[at - 1].block >= sentences[number].block - 1
+        ):
             at -= 1
         if sentences[at].bullet or not reading.clean(at).text.endswith(":"):
             return []
@@ -530,8 +555,10 @@ class ContextCues(_Component):
             clean = reading.clean(at)
             intros[at] = [
                 Cue(scope.match.rule, *clean.span(scope.match.start, scope.match.end), scope.match.text)
-                for scope in self.context.scopes(clean.text, [])
-                if scope.after is not None and scope.after[1] >= len(clean.text) and scope.match.rule.category != "known"
+                for scope in self.context.scopes(clean, [])
+                if scope.after is not None
+                and scope.after[1] >= len(clean.text)
+                and scope.match.rule.category != "known"
             ]
         return intros[at]
 

@@ -10,7 +10,9 @@ from parsnlp.note import Layout, fold
 from parsnlp.rules import Rule
 
 _LEAD = r"[\s>*#_=~\-]*(?:\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s+)?[*_#]*"
-_INLINE = re.compile(r"(?<=[.;:!?)\]])\s+([A-Za-z][A-Za-z /&]{0,30}?):(?=\s)|[ \t]{3,}([A-Za-z][A-Za-z /&]{0,30}?):(?=\s)")
+_INLINE = re.compile(
+    r"(?<=[.;:!?)\]])\s+([A-Za-z][A-Za-z /&]{0,30}?):(?=\s)|[ \t]{3,}([A-Za-z][A-Za-z /&]{0,30}?):(?=\s)"
+)
 _SHAPE = re.compile(r"\s*(?:[*_#]+\s*)?([A-Za-z][\w /&().,'+-]{0,45}?)(?:\*\*|__)?\s*:(?:\s|$|\*)")
 
 
@@ -154,7 +156,9 @@ class Kinds:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = [
-            (rule.value or "", re.compile(rf"(?:{'|'.join(rule.headings)})")) for rule in rules if rule.category == "kind"
+            (rule.value or "", re.compile(rf"(?:{'|'.join(rule.headings)})"))
+            for rule in rules
+            if rule.category == "kind"
         ]
 
     def infer(self, layout: Layout, sections: list[Section]) -> str | None:
@@ -173,7 +177,13 @@ class Kinds:
                 if regex.fullmatch(title) and (seen <= 3 or kind in ("operative", "letter")):
                     return kind
         categories = {section.category for section in sections}
-        if {"findings", "impression"} <= categories and not categories & {"present", "plan", "exam", "past", "medications"}:
+        if {"findings", "impression"} <= categories and not categories & {
+            "present",
+            "plan",
+            "exam",
+            "past",
+            "medications",
+        }:
             return "radiology"
         if {"technique", "impression"} <= categories and not categories & {"present", "plan", "past"}:
             return "radiology"

@@ -33,7 +33,7 @@ class Services:
         found: list[Imaging] = []
         for number, sentence in enumerate(reading.layout.sentences):
             clean = reading.clean(number)
-            matches = self._modality.find(clean.text)
+            matches = self._modality.find(clean)
             if not matches:
                 continue
             section = reading.section(sentence.start)
@@ -41,17 +41,21 @@ class Services:
             if reading.kind == "radiology" and self._report(reading, number, category, bool(found), matches) is False:
                 continue
             title = reading.kind == "radiology"
-            statuses = self._status.find(clean.text)
+            statuses = self._status.find(clean)
             for match in matches:
                 if not title and not self._read(reading, number, clean.text, match, statuses, category):
                     continue
                 start, end = clean.span(match.start, match.end)
-                seen = [item for item in document.found if item.mention.sentence == number and item.assertion == "affirmed"]
+                seen = [
+                    item for item in document.found if item.mention.sentence == number and item.assertion == "affirmed"
+                ]
                 found.append(
                     Imaging(
                         modality=match.rule.value or "",
-                        body_part=self._part(reading, number, clean.text),
-                        finding=next((words for condition, words in _SHOWS if any(i.condition == condition for i in seen)), None),
+                        body_part=self._part(reading, number),
+                        finding=next(
+                            (words for condition, words in _SHOWS if any(i.condition == condition for i in seen)), None
+                        ),
                         date=_date(seen),
                         document=document.note.id,
                         start=start,
@@ -68,8 +72,10 @@ class Services:
         if category in ("indication", "history", "plan", "education"):
             return False
         if category == "technique" or named:
-            nuclear = all(match.rule.id in ("modality.spect-ct", "modality.spect", "modality.bone-scan") for match in matches)
-            return nuclear or not named and category != "technique"
+            nuclear = all(
+                match.rule.id in ("modality.spect-ct", "modality.spect", "modality.bone-scan") for match in matches
+            )
+            return nuclear or (not named and category != "technique")
         return True
 
     def _read(
@@ -79,7 +85,7 @@ class Services:
         around = [s for s in statuses if s.rule.value == "elsewhere" and -14 <= s.start - match.end <= 10]
         if around and "spine" not in text[match.end : match.end + 25] and "l-s" not in text:
             return False
-        if reading.kind == "order" or category in _NOT_READ and not self._shown(statuses, match):
+        if reading.kind == "order" or (category in _NOT_READ and not self._shown(statuses, match)):
             return False
         if category == "technique" and reading.kind == "radiology":
             return match.rule.id in ("modality.spect-ct", "modality.spect", "modality.bone-scan")
@@ -93,12 +99,14 @@ class Services:
 
     @staticmethod
     def _shown(statuses: Sequence[Match], match: Match) -> bool:
-        return any(s.rule.value == "result" and s.start >= match.end - 1 and s.start - match.end <= 120 for s in statuses)
+        return any(
+            s.rule.value == "result" and s.start >= match.end - 1 and s.start - match.end <= 120 for s in statuses
+        )
 
-    def _part(self, reading: Reading, number: int, text: str) -> str | None:
+    def _part(self, reading: Reading, number: int) -> str | None:
         for at in (number, number - 1):
             if at >= 0:
-                found = self._regions.find(text if at == number else reading.clean(at).text)
+                found = self._regions.find(reading.clean(at))
                 if found:
                     return found[0].rule.value
         return None
@@ -109,20 +117,28 @@ class Services:
         found: list[Care] = []
         for number, sentence in enumerate(reading.layout.sentences):
             clean = reading.clean(number)
-            matches = self._care.find(clean.text)
+            matches = self._care.find(clean)
             if not matches:
                 continue
             section = reading.section(sentence.start)
-            if section is not None and section.category in ("family", "education", "technique", "indication", "systems"):
+            if section is not None and section.category in (
+                "family",
+                "education",
+                "technique",
+                "indication",
+                "systems",
+            ):
                 continue
-            negations = self._care_status.find(clean.text)
-            outcomes = self._outcome.find(clean.text)
-            durations = self._duration.find(clean.text)
+            negations = self._care_status.find(clean)
+            outcomes = self._outcome.find(clean)
+            durations = self._duration.find(clean)
             for match in matches:
                 if _negated(clean.text, match, negations):
                     continue
                 start, end = clean.span(match.start, match.end)
-                if match.rule.case == "upper" and not _upper(reading.text[start:end], reading.text[sentence.start : sentence.end]):
+                if match.rule.case == "upper" and not _upper(
+                    reading.text[start:end], reading.text[sentence.start : sentence.end]
+                ):
                     continue
                 found.append(
                     Care(

@@ -46,11 +46,15 @@ class Tally:
 
     def lines(self) -> list[str]:
         """The closing summary."""
-        first = f"{self.notes} read, {self.coded} with codes, {self.review} to review, {self.queries} queries, {self.failed} failed"
-        found = [first]
+        found = [
+            f"{self.notes} read, {self.coded} with codes, {self.review} to review, "
+            f"{self.queries} queries, {self.failed} failed"
+        ]
         if self.codes:
             most = sorted(self.codes.items(), key=lambda item: (-item[1], item[0]))[:8]
-            found.append("codes: " + ", ".join(f"{code} {count}" for code, count in most) + (" …" if len(self.codes) > 8 else ""))
+            found.append(
+                "codes: " + ", ".join(f"{code} {count}" for code, count in most) + (" …" if len(self.codes) > 8 else "")
+            )
         if self.assumed:
             found.append(f"{self.assumed} not plain UTF-8: each result's 'warnings' says which encoding was read")
         return found
@@ -162,7 +166,9 @@ def _result(item: Input, extractor: Extractor, text: bool, tally: Tally) -> byte
     try:
         result = with_notice(extractor.extract(item.note), item.notice)
         line = result.to_json(text=text).encode("utf-8")
-    except Exception as error:  # one note must not end the run; its text may be in the message, so only the type is told
+    except (
+        Exception
+    ) as error:  # one note must not end the run; its text may be in the message, so only the type is told
         return Failure(item.where, f"could not be read by the extractor ({type(error).__name__}); please report this")
     tally.add(result)
     tally.assumed += item.notice is not None

@@ -28,6 +28,7 @@ KINDS = (
 )  # fmt: skip
 _FIELDS = ("setting", "kind", "date", "author", "encounter")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _MARKS = (  # UTF-32's little-endian mark begins with UTF-16's, so it comes first
     (codecs.BOM_UTF8, "utf-8", "UTF-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le", "UTF-32"),
@@ -80,7 +81,9 @@ def decode(data: bytes, where: str) -> Decoded:
                 raise InputError(
                     f"{where}: its byte-order mark says {name}, but byte {at} is not; save it as UTF-8"
                 ) from None
-            return Decoded(text, name, f"{where}: read as {name}, as its byte-order mark says; offsets leave the mark out")
+            return Decoded(
+                text, name, f"{where}: read as {name}, as its byte-order mark says; offsets leave the mark out"
+            )
     for signature, what in _FORMATS:
         if data.startswith(signature):
             raise InputError(f"{where}: this is {what}, not text; give its text as a UTF-8 .txt file")
@@ -105,7 +108,7 @@ def decode(data: bytes, where: str) -> Decoded:
 def note(fields: Mapping[str, object]) -> Note:
     """A `Note` from loose fields: `text`, and optionally `id`, `setting`, `kind`, `date`, `author`, `encounter`.
 
-    Other fields are ignored, null counts as absent. Raises `InputError` naming the field, never showing its value.
+    Other fields are ignored, null counts as absent; lone surrogates, which no file can hold, become U+FFFD. Raises `InputError` naming the field, never showing its value.
     """
     from parsnlp.models import SETTINGS, Note
 
@@ -125,7 +128,8 @@ def note(fields: Mapping[str, object]) -> Note:
         raise InputError(f"'kind' is not one of {', '.join(KINDS)}; leave it out to have it inferred")
     if "date" in given and not _is_date(str(given["date"])):
         raise InputError("'date' is not a calendar date of the form YYYY-MM-DD")
-    return Note(text=text, id="note" if name is None else str(name), **given)  # type: ignore[arg-type]
+    loose = {"text": text, "id": "note" if name is None else str(name), **given}
+    return Note(**{key: _SURROGATES.sub("\ufffd", str(value)) for key, value in loose.items()})  # type: ignore[arg-type]
 
 
 def texts(folder: Path) -> list[Path]:
@@ -176,7 +180,14 @@ def _is_date(text: str) -> bool:
 
 
 def _named(value: object) -> str:
-    names = {dict: "an object", list: "a list", bool: "true or false", int: "a number", float: "a number", str: "a string"}
+    names = {
+        dict: "an object",
+        list: "a list",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a string",
+    }
     return names.get(type(value), "null")
 
 
@@ -194,7 +205,9 @@ def _open(path: Path) -> IO[bytes]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
     except IsADirectoryError:
-        raise InputError(f"{path}: is a folder, not a file; for a folder use: parsnlp batch {path} --out FILE.jsonl") from None
+        raise InputError(
+            f"{path}: is a folder, not a file; for a folder use: parsnlp batch {path} --out FILE.jsonl"
+        ) from None
     except (OSError, ValueError) as error:
         says = error.strerror if isinstance(error, OSError) else "not a usable path"
         raise InputError(f"{path}: cannot be read ({says})") from None

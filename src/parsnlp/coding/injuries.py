@@ -1,0 +1,299 @@
+"""Stress injuries and trauma: P-C7 to P-C10."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from parsnlp.coding.drafts import CodeBook, Draft, causes, is_slip, phases_at
+from parsnlp.coding.sites import p_c4
+from parsnlp.extract import levels as spine
+from parsnlp.extract.findings import Found
+from parsnlp.models import Alternative, Span, Step, Suppressed
+from parsnlp.resolve import Record, Resolved
+
+
+def p_c7(book: CodeBook, record: Record, drafts: list[Draft], suppressed: list[Suppressed]) -> list[Draft]:
+    """P-C7: a stress fracture without trauma is M43.0-; the policy option codes it M48.4-, one code for each region."""
+    result: list[Draft] = []
+    for draft in drafts:
+        stress = [found for found in draft.deciding if "stress" in causes(found)]
+        fracture = [found for found in stress if _fracture_words(record, found)]
+        nonunion = any(e.value == "nonunion" for found in draft.deciding for e in found.attributes.chronicity)
+        if not draft.code.startswith("M43.0") or not stress:
+            result.append(draft)
+            continue
+        spans = tuple(record.at(found) for found in (fracture or stress)[:2])
+        family = str(book.tables["families"]["fatigue_fracture"])
+        regions = list(dict.fromkeys(p_c4(book, draft.source, [])))
+        letter = _seventh_stress(record, draft)
+        codes = [f"{family}{book.regions[region]['character']}X{letter}" for region in regions] or [
+            f"{family}0X{letter}"
+        ]
+        if book.policy.stress_fracture == "M48.4" and fracture and not nonunion:
+            for code in codes:
+                step = Step(
+                    rule="P-C7",
+                    says=f"stress fracture, by policy {family}-: {code}; the default is {draft.code}",
+                    evidence=spans,
+                )
+                new = Draft(
+                    code,
+                    draft.source,
+                    [*draft.steps, step],
+                    list(draft.evidence),
+                    list(draft.reviews),
+                    deciding=draft.deciding,
+                )
+                new.alternatives.append(
+                    Alternative(code=draft.code, why="under the default policy for stress fractures", rule="P-C7")
+                )
+                result.append(new)
+            continue
+        draft.steps.append(
+            Step(
+                rule="P-C7",
+                says=f"stress injury without documented trauma stays {draft.code}; never an S code",
+                evidence=spans,
+            )
+        )
+        for code in codes if fracture else []:
+            draft.alternatives.append(
+                Alternative(
+                    code=code, why="under policy stress_fracture=M48.4 (fatigue fracture of vertebra)", rule="P-C7"
+                )
+            )
+        result.append(draft)
+    return result
+
+
+def _fracture_words(record: Record, found: Found) -> bool:
+    text = record.at(found).text.lower()
+    return "fract" in text or "fx" in text
+
+
+def _seventh_stress(record: Record, draft: Draft) -> str:
+    for letter, values in (("S", ("S",)), ("G", ("G",)), ("D", ("D",))):
+        if phases_at(record, draft.deciding, *values):
+            return letter
+    return "A"
+
+
+def injury_drafts(book: CodeBook, record: Record, item: Resolved, suppressed: list[Suppressed]) -> list[Draft]:
+    """P-C8, P-C9: the S codes of a traumatic condition, one for each fractured vertebra."""
+    found: dict[str, Draft] = {}
+
+    def add(stem: str, mention: Found, rule: str, says: str, key: str) -> None:
+        draft = found.get(key)
+        if draft is None:
+            steps = [*item.steps, Step(rule=rule, says=says, evidence=(record.at(mention),))]
+            draft = found[key] = Draft(stem, item, steps, [], deciding=[])
+        draft.evidence.append(record.at(mention))
+        draft.deciding.append(mention)
+
+    slips: list[Found] = []
+    arches: list[Found] = []
+    for mention in item.deciding:
+        (slips if is_slip(mention) else arches).append(mention)
+    slip_vertebrae: set[str] = set()
+    located = [mention for mention in slips if mention.levels]
+    for mention in located or slips:
+        for key, stem, says in p_c9(book, record, item, mention, suppressed):
+            add(stem, mention, "P-C9", says, f"slip {key}")
+            slip_vertebrae.add(key)
+    located = [mention for mention in arches if mention.levels]
+    for mention in located or arches:
+        for key, stem, says in p_c8(book, record, item, mention, suppressed):
+            if key in slip_vertebrae and key.startswith("C"):
+                continue  # at C2-C7 the slip's code is the fracture's code
+            add(stem, mention, "P-C8", says, f"fracture {key}")
+    arch_vertebrae = {key.split()[1] for key in found if key.startswith("fracture")}
+    drafts = []
+    for key, draft in found.items():
+        kind, vertebra = key.split()
+        if kind == "slip" and vertebra in arch_vertebrae and not draft.code.startswith("S33"):
+            continue  # one code for a fractured vertebra
+        p_c10(book, record, draft)
+        drafts.append(draft)
+    return drafts
+
+
+def injury_levels(record: Record, item: Resolved, mention: Found) -> tuple[str, ...]:
+    """A traumatic mention's own levels, else the condition's (its study's region comes as a region name)."""
+    names = spine.substitute(mention.levels, record.changes)
+    if names:
+        return names
+    regions = mention.regions or item.regions or tuple(site.name for site in item.sites if site.kind == "region")
+    return item.levels or regions
+
+
+def nondisplaced(record: Record, item: Resolved) -> bool:
+    """P-C8: nondisplaced only when a mention's sentence says so and none says displaced."""
+    return bool(phases_at(record, item.deciding, "nondisplaced"))
+
+
+_BROAD = {
+    "occipito-atlanto-axial": "cervical",
+    "cervical": "cervical",
+    "cervicothoracic": "cervical",
+    "thoracic": "thoracic",
+    "thoracolumbar": "lumbar",
+    "lumbar": "lumbar",
+    "lumbosacral": "lumbar",
+    "sacral": "sacral",
+}
+
+
+def p_c8(
+    book: CodeBook, record: Record, item: Resolved, mention: Found, suppressed: list[Suppressed]
+) -> list[tuple[str, str, str]]:
+    """P-C8: (vertebra, code without 7th character, words) for each vertebra of an arch fracture."""
+    column = "unspecified" if mention.mention.rule.value == "unspecified" else "arch"
+    found = []
+    for name in injury_levels(record, item, mention):
+        vertebra = spine.members(name)[0] if name not in _BROAD else _BROAD[name]
+        row = book.tables["fractures"].get(vertebra) or book.tables["fractures"].get(
+            "sacral" if vertebra.startswith("S") else ""
+        )
+        if row is None:
+            continue
+        if phases_at(record, [mention], "burst") and any(vertebra in spine.members(level) for level in mention.levels):
+            suppressed.append(
+                Suppressed(
+                    code=row[column][0],
+                    display=book.edition.title(row[column][0].rstrip("X"))
+                    if book.edition.is_known(row[column][0].rstrip("X"))
+                    else "",
+                    rule="P-C8",
+                    reason=f"the arch fracture is part of a body fracture of {vertebra}: no code in this family, query",
+                    evidence=(record.at(mention),),
+                )
+            )
+            continue
+        codes = row[column]
+        code = codes[1] if len(codes) > 1 and nondisplaced(record, item) else codes[0]
+        found.append((vertebra, str(code), f"traumatic {column} fracture of {vertebra}: {code}-"))
+    return found
+
+
+def p_c9(
+    book: CodeBook, record: Record, item: Resolved, mention: Found, suppressed: list[Suppressed]
+) -> list[tuple[str, str, str]]:
+    """P-C9: (vertebra or segment, code without 7th character, words) for a traumatic slip, subluxation or dislocation."""
+    tables = book.tables
+    column = 1 if nondisplaced(record, item) else 0
+
+    def pick(codes: Sequence[str]) -> str:
+        return str(codes[min(column, len(codes) - 1)])
+
+    rule = mention.mention.rule
+    if rule.id == "traumatic_fracture.hangman":
+        kinds = {
+            e.value
+            for d in record.documents
+            for e in d.phases
+            if e.value in ("type-III", "type-I-II") and _near(d, e, item)
+        }
+        kind = "type-III" if "type-III" in kinds else "type-I-II" if "type-I-II" in kinds else "default"
+        return [("C2", pick(tables["hangman"][kind]), "hangman's fracture: traumatic spondylolisthesis of C2")]
+    names = injury_levels(record, item, mention)
+    if rule.value in ("dislocation", "subluxation"):
+        sixth = 1 if rule.value == "dislocation" else 0
+        out = []
+        for name in names or ("lumbar",):
+            broad = _BROAD.get(name) or _BROAD.get(book.region_of(name) or "", "")
+            if broad in ("cervical", "thoracic"):
+                suppressed.append(
+                    Suppressed(
+                        code="S13.1-" if broad == "cervical" else "S23.1-",
+                        display=f"Subluxation and dislocation of {broad} vertebrae",
+                        rule="P-C9",
+                        reason=f"a {broad} {rule.value} not called spondylolisthesis lies outside this family: no code here",
+                        evidence=(record.at(mention),),
+                    )
+                )
+                continue
+            codes = tables["dislocations"].get(name, tables["dislocations"]["other"])
+            out.append((name, str(codes[sixth]), f"traumatic {rule.value} of {name}: {codes[sixth]}-"))
+        return out
+    out = []
+    for name in names or ("lumbar",):
+        upper = spine.members(name)[0]
+        region = name if name in book.regions else book.region_of(name)
+        if region == "lumbosacral" or name == "lumbar":
+            out.append((name, str(tables["traumatic_slips"]["lumbosacral"][0]), "acute traumatic lumbosacral slip"))
+        elif upper in tables["traumatic_slips"]:
+            out.append((upper, pick(tables["traumatic_slips"][upper]), f"acute traumatic slip of {upper}"))
+        else:
+            row = tables["fractures"].get(upper) or tables["fractures"].get(_BROAD.get(name, ""))
+            if row:
+                out.append(
+                    (
+                        upper,
+                        pick(row["unspecified"]),
+                        f"acute traumatic slip of {upper}: unspecified fracture of the upper vertebra",
+                    )
+                )
+    return out
+
+
+def _near(document: Any, evidence: Any, item: Resolved) -> bool:
+    return any(evidence.how == str(found.mention.sentence) for found in item.deciding)
+
+
+def p_c10(book: CodeBook, record: Record, draft: Draft) -> None:
+    """P-C10: the 7th character by the phase of care; by default at a follow-up it is D, for review."""
+    stem = draft.code
+    short = any(stem.startswith(prefix) for prefix in book.tables["short_seventh"])
+    spans: tuple[Span, ...] = ()
+    letter, says = "A", "initial, active treatment by default"
+    for value, words in (
+        ("S", "sequela"),
+        ("K", "nonunion"),
+        ("G", "delayed healing"),
+        ("B", "open fracture, initial"),
+    ):
+        if short and value != "S":
+            continue
+        evidence = phases_at(record, draft.deciding, value)
+        if evidence:
+            letter, says, spans = value, words, tuple(evidence)
+            break
+    else:
+        routine = [
+            record.span(number, e.start, e.end, e.rule)
+            for number, document in enumerate(record.documents)
+            for e in document.phases
+            if e.value == "D"
+        ]
+        visits = [
+            record.span(number, e.start, e.end, e.rule)
+            for number, document in enumerate(record.documents)
+            for e in document.phases
+            if e.value == "follow-up" and _opens(document, e)
+        ]
+        if routine:
+            letter, says, spans = "D", "subsequent encounter, routine healing", tuple(routine[:2])
+        elif visits:
+            letter, says, spans = "D", "a follow-up visit whose phase is not settled: D by default", tuple(visits[:2])
+            draft.reviews.append(Step(rule="P-C10", says=says, evidence=spans))
+    seventh = (
+        f"{stem}{'X' * (7 - len(stem.replace('.', '')) - 1)}{letter}"
+        if len(stem.replace(".", "")) < 6
+        else f"{stem}{letter}"
+    )
+    draft.code = seventh
+    draft.steps.append(
+        Step(rule="P-C10", says=f"7th character {letter}: {says}", evidence=spans or tuple(draft.evidence[:1]))
+    )
+
+
+def _opens(document: Any, evidence: Any) -> bool:
+    """Whether a follow-up wording stands where it says what this visit is: title, opening, diagnosis, present history."""
+    reading = document.reading
+    section = reading.section(evidence.start)
+    if section is not None and section.category in ("plan", "order", "education", "technique"):
+        return False
+    if reading.kind in ("radiology", "ed", "operative", "discharge"):
+        return False
+    return int(evidence.how) < 6 or (section is not None and section.category in ("present", "impression", "history"))

@@ -1,0 +1,438 @@
+"""The program `parsnlp`. What is heavy (spaCy, Rich, the rules) is imported inside the commands, so `--help` is quick.
+
+Exit status: 0 done; 1 a check failed; 2 misuse or bad input; 3 done with some inputs failed; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from parsnlp import __version__
+from parsnlp.errors import InputError, ParsnlpError
+
+if TYPE_CHECKING:
+    from parsnlp.extractor import Extractor
+    from parsnlp.interfaces.batch import Tally
+    from parsnlp.interfaces.reading import Failure
+    from parsnlp.rules import Example, RuleSet
+
+FAILED_CHECK, MISUSE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
+
+
+class _Group(TyperGroup):
+    """Turns the library's own errors into a clear line on standard error and an exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # a quotation must not crash a terminal that lacks a character
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            return super().invoke(ctx)
+        except ParsnlpError as error:
+            typer.echo(f"parsnlp: {error}", err=True)
+            raise typer.Exit(MISUSE) from None
+        except KeyboardInterrupt:
+            typer.echo("parsnlp: interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+_HELP = """Find pars defects (spondylolysis) and vertebral slips (spondylolisthesis) in clinical notes and suggest
+ICD-10-CM codes, each with its evidence. A suggestion is for a qualified coder to accept or refuse.
+
+\b
+Examples:
+  parsnlp code note.txt                 one note: its codes and why
+  parsnlp code --explain note.txt       the full trail, rule by rule
+  parsnlp code - < note.txt             from standard input
+  parsnlp batch notes/ --out codes.jsonl
+  parsnlp demo                          the sample notes of the checkout
+
+\b
+Exit status: 0 done; 1 a check failed; 2 misuse or bad input;
+3 done, but some inputs failed; 130 interrupted."""
+
+app = typer.Typer(
+    name="parsnlp",
+    cls=_Group,
+    help=_HELP,
+    rich_markup_mode=None,  # Rich's help would double the time of --help
+    pretty_exceptions_enable=False,  # they print local variables, which may hold note text
+    add_completion=False,
+    no_args_is_help=True,
+)
+rules_app = typer.Typer(
+    cls=_Group,
+    help="Look at the rules and run their examples.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+app.add_typer(rules_app, name="rules")
+
+Setting = Annotated[
+    str,
+    typer.Option(metavar="outpatient|inpatient", help="Decides on uncertain diagnoses (OCG IV.H, II.H)."),
+]
+Excludes1 = Annotated[
+    str,
+    typer.Option(
+        "--excludes1", metavar="separate|strict", help="Lysis with slip: both codes, or the slip's alone (P-X2)."
+    ),
+]
+StressFracture = Annotated[
+    str,
+    typer.Option("--stress-fracture", metavar="M43.0|M48.4", help="The family of a pars stress fracture (P-C7)."),
+]
+Patterns = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--patterns", metavar="DIR", help="A folder of your own rules, read over the shipped ones; may be repeated."
+    ),
+]
+NoText = Annotated[
+    bool, typer.Option("--no-text", help="Leave the note's words out: codes, rule ids and offsets only.")
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from parsnlp import rules
+    from parsnlp.coding import icd10cm
+
+    ruleset = rules.load()
+    edition, _ = icd10cm.edition_for(None)
+    typer.echo(f"parsnlp {__version__}")
+    typer.echo(f"rule set {ruleset.hash} ({len(ruleset.rules)} rules)")
+    typer.echo(f"code set {edition.name}, valid {edition.valid_from} to {edition.valid_to}")
+    raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Engine, rule set and code set; then exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def code(
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Notes to read; - is standard input.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One result a line, as JSON (see: parsnlp schema).")] = False,
+    full: Annotated[
+        bool, typer.Option("--explain", help="The full trail: every step, its rule and its evidence.")
+    ] = False,
+    no_text: NoText = False,
+    setting: Setting = "outpatient",
+    excludes1: Excludes1 = "separate",
+    stress_fracture: StressFracture = "M43.0",
+    patterns: Patterns = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(metavar="KIND", help="What the notes are, such as radiology or progress; inferred if not given."),
+    ] = None,
+    date: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="The encounter's date; picks the code set's edition.")
+    ] = None,
+) -> None:
+    """Read notes and show their codes, each with its evidence and its why.
+
+    \b
+    Examples:
+      parsnlp code note.txt
+      parsnlp code --explain --setting inpatient discharge.txt
+      parsnlp code --json --no-text *.txt > codes.jsonl
+    """
+    from parsnlp.interfaces import reading
+
+    if files.count(reading.STDIN) > 1:
+        raise InputError("- (standard input) can be read only once; name it once")
+    reading.note({"text": "", "kind": kind, "date": date})  # a wrong option is said before anything is loaded
+    extractor = _load(setting, excludes1, stress_fracture, patterns)
+    failed = 0
+    for file in files:
+        try:
+            _code_file(
+                extractor, file, len(files) > 1, as_json=as_json, full=full, text=not no_text, kind=kind, date=date
+            )
+        except InputError as error:
+            typer.echo(f"parsnlp: {error}", err=True)
+            failed += 1
+    if failed:
+        raise typer.Exit(MISUSE if failed == len(files) else SOME_FAILED)
+
+
+def _code_file(
+    extractor: Extractor,
+    file: str,
+    several: bool,
+    *,
+    as_json: bool,
+    full: bool,
+    text: bool,
+    kind: str | None,
+    date: str | None,
+) -> None:
+    from parsnlp.interfaces import batch, reading
+
+    decoded = reading.read(file)
+    if decoded.notice:
+        typer.echo(f"parsnlp: {decoded.notice}", err=True)
+    name = "stdin" if file == reading.STDIN else Path(file).stem
+    note = reading.note({"id": name, "text": decoded.text, "kind": kind, "date": date})
+    result = batch.with_notice(extractor.extract(note), decoded.notice)
+    if as_json:
+        sys.stdout.buffer.write(result.to_json(text=text).encode("utf-8") + b"\n")
+        return
+    from parsnlp import explain
+    from parsnlp.interfaces import terminal
+
+    out = terminal.console()
+    if several:
+        out.print(f"--- {terminal.harmless(file)}", style="bold", soft_wrap=True)
+    if text:
+        terminal.show_note(out, result, decoded.text)
+        out.print()
+    terminal.show_lines(out, explain.lines(result, text) if full else explain.summary(result, text))
+    sys.stdout.flush()
+
+
+@app.command()
+def batch(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER|FILE.jsonl", help="A folder of .txt notes, or JSON rows.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.jsonl", help="Where the results go, one a line.")],
+    no_text: NoText = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")] = False,
+    setting: Setting = "outpatient",
+    excludes1: Excludes1 = "separate",
+    stress_fracture: StressFracture = "M43.0",
+    patterns: Patterns = None,
+) -> None:
+    """Read a folder of notes, or a file of rows, into one file of results.
+
+    A folder is searched at any depth for .txt files, one note each. Rows are JSON objects, one a line, with "text"
+    and, where known, "id", "setting", "kind", "date". An input that cannot be read is told on standard error and the
+    run goes on; the exit status is then 3. The file appears when all is done, readable by its owner alone.
+
+    \b
+    Examples:
+      parsnlp batch notes/ --out codes.jsonl
+      parsnlp batch notes.jsonl --out codes.jsonl --no-text --quiet
+    """
+    from parsnlp.interfaces import batch as batches
+
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder; check the path")
+    batches.check_out(source, out, force)
+    total = batches.count(source)
+    extractor = _load(setting, excludes1, stress_fracture, patterns)
+
+    def run(step: Any) -> Tally:
+        return batches.run(source, out, extractor, text=not no_text, force=force, failed=_say_failure, step=step)
+
+    if quiet or not sys.stderr.isatty():
+        tally = run(lambda: None)
+    else:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        from parsnlp.interfaces import terminal
+
+        columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=terminal.console(stderr=True), transient=True) as progress:
+            task = progress.add_task("notes", total=total)
+            tally = run(lambda: progress.advance(task))
+    if not quiet:
+        for line in tally.lines():
+            typer.echo(line, err=True)
+        typer.echo(f"written to {out}", err=True)
+    if tally.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _say_failure(failure: Failure) -> None:
+    typer.echo(f"parsnlp: {failure.where}: {failure.says}", err=True)
+
+
+@app.command()
+def evaluate(
+    gold: Annotated[
+        Path, typer.Argument(metavar="GOLD.jsonl", help="Notes with the codes and mentions they should give.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="All figures, as JSON.")] = False,
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Also each wrong note: gold, got, and the trail. Quotes the notes.")
+    ] = False,
+    no_text: NoText = False,
+    setting: Setting = "outpatient",
+    excludes1: Excludes1 = "separate",
+    stress_fracture: StressFracture = "M43.0",
+    patterns: Patterns = None,
+) -> None:
+    """Measure the extractor against notes whose codes are known.
+
+    \b
+    Examples:
+      parsnlp evaluate corpora/dev/gold.jsonl
+      parsnlp evaluate gold.jsonl --errors --patterns our-rules/
+    """
+    from parsnlp import evaluation
+
+    scored = evaluation.evaluate_file(gold, _load(setting, excludes1, stress_fracture, patterns))
+    if as_json:
+        typer.echo(scored.to_json(text=not no_text))
+        return
+    typer.echo(scored.summary())
+    if errors:
+        typer.echo(scored.errors_text(text=not no_text))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a result, the format of `code --json` and of `batch`.
+
+    \b
+    Example:
+      parsnlp schema > result.schema.json
+    """
+    import json
+
+    from parsnlp.models import Result
+
+    typer.echo(json.dumps(Result.model_json_schema(mode="serialization"), indent=2))
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="Notes as .txt; the checkout's own if not given.")
+    ] = None,
+) -> None:
+    """Code the sample notes: each in a line, then one with lysis and slip explained in full.
+
+    \b
+    Examples:
+      parsnlp demo
+      parsnlp demo my-notes/
+    """
+    from parsnlp.interfaces import demo as demonstration
+
+    demonstration.run(folder or demonstration.notes_folder(), _load())
+
+
+@rules_app.command("list")
+def rules_list(patterns: Patterns = None) -> None:
+    """List every rule: its id, category and policy rule.
+
+    \b
+    Example:
+      parsnlp rules list | grep negated
+    """
+    for rule in _rules(patterns).rules:
+        typer.echo(f"{rule.id:44} {rule.category:24} {rule.policy or ''}".rstrip())
+
+
+@rules_app.command("check")
+def rules_check(patterns: Patterns = None) -> None:
+    """Run every rule's examples and counter-examples; exit status 1 if one fails.
+
+    \b
+    Examples:
+      parsnlp rules check
+      parsnlp rules check --patterns our-rules/
+    """
+    from parsnlp import rulecheck
+
+    ruleset = _rules(patterns)
+    problems = rulecheck.check(ruleset)
+    for problem in problems:
+        typer.echo(str(problem))
+    examples = sum(len(rule.examples) + len(rule.counter_examples) for rule in ruleset.rules)
+    typer.echo(f"{len(ruleset.rules)} rules, {examples} example lines, {len(problems)} wrong")
+    if problems:
+        raise typer.Exit(FAILED_CHECK)
+
+
+@rules_app.command("show")
+def rules_show(
+    rule_id: Annotated[str, typer.Argument(metavar="ID", help="A rule's id, as trails and findings cite it.")],
+    patterns: Patterns = None,
+) -> None:
+    """Show one rule: what it matches, its examples and counter-examples.
+
+    \b
+    Example:
+      parsnlp rules show spondylolysis.name
+    """
+    ruleset = _rules(patterns)
+    rule = ruleset.by_id.get(rule_id)
+    if rule is None:
+        from difflib import get_close_matches
+
+        close = get_close_matches(rule_id, ruleset.by_id, n=3, cutoff=0.5)
+        raise InputError(
+            f"no rule '{rule_id}'" + (f"; nearest: {', '.join(close)}" if close else "; parsnlp rules list shows all")
+        )
+    typer.echo(rule.id)
+    fields = {
+        "folder": rule.folder,
+        "category": rule.category,
+        "value": rule.value,
+        "policy": rule.policy,
+        "source": rule.source,
+        "direction": rule.direction,
+        "max scope": rule.max_scope,
+        "max targets": rule.max_targets,
+        "terminated by": ", ".join(rule.terminated_by),
+        "literal": rule.literal,
+        "pattern": "" if rule.headings else rule.pattern,
+    }
+    for name, value in fields.items():
+        if value:
+            typer.echo(f"  {name:14} {value}")
+    for heading in rule.headings:
+        typer.echo(f"  {'heading':14} {heading}")
+    for example in rule.examples:
+        typer.echo(f"  {'example':14} {_marked(example)}")
+    for example in rule.counter_examples:
+        typer.echo(f"  {'counter':14} {_marked(example)}")
+
+
+def _marked(example: Example) -> str:
+    """An example as its rule file writes it: the expected spans in [[ ]], breaks as \\n."""
+    text = example.text
+    for start, end in sorted(example.spans, reverse=True):
+        text = f"{text[:start]}[[{text[start:end]}]]{text[end:]}"
+    return text.replace("\n", "\\n")
+
+
+def _load(
+    setting: str = "outpatient",
+    excludes1: str = "separate",
+    stress_fracture: str = "M43.0",
+    patterns: list[Path] | None = None,
+) -> Extractor:
+    from parsnlp.extractor import load
+
+    return load(setting, excludes1, stress_fracture, patterns)
+
+
+def _rules(patterns: list[Path] | None) -> RuleSet:
+    from parsnlp import rules
+
+    return rules.load(*(patterns or []))
+
+
+def main() -> None:
+    """The entry point of the program `parsnlp`."""
+    app(prog_name="parsnlp")
