@@ -113,7 +113,7 @@ WRONG: dict[str, tuple[str | bytes, str]] = {
     "duplicate-key-of-the-file": ("category: spondylolysis\n" + GOOD, "2: key 'category' is given twice"),
     "unknown-key": (
         with_line("    literal:", "    severity: mild\n    literal:"),
-        "4: rule 'ours.spondylolyse': unknown key 'severity'; allowed: category, ",
+        "4: rule 'ours.spondylolyse': unknown key 'severity'; allowed: ",
     ),
     "unknown-key-of-the-file": ("categorie: x\n" + GOOD, "1: unknown key 'categorie'; allowed: category, rules, "),
     "missing-id": (with_line("  - id: ours.spondylolyse\n    literal", "  - literal"), "3: 'id' is missing"),
@@ -139,7 +139,8 @@ WRONG: dict[str, tuple[str | bytes, str]] = {
     ),
     "blank-examples": (with_line("[[Spondylolyse]] L5.", ""), "'examples' is missing: at least one line is needed"),
     "unmarked-example": (with_line("[[Spondylolyse]]", "Spondylolyse"), "marks no span with [[ ]]"),
-    "bad-scope": (with_line("    literal:", "    max_scope: two\n    literal:"), "4: rule 'ours.spondylolyse': 'max_scope' must be a whole number"),
+    "bad-case": (with_line("    literal:", "    case: lower\n    literal:"), "4: rule 'ours.spondylolyse': 'case' may only be upper"),
+    "bad-max-scope": (with_line("    literal:", "    max_scope: two\n    literal:"), "4: rule 'ours.spondylolyse': 'max_scope' must be a whole number"),
     "terminated-by-a-word": (with_line("    literal:", "    terminated_by: but\n    literal:"), "4: 'terminated_by' must be a list"),
     "rules-not-a-list": ("category: x\nrules: none\n", "'rules' must be a list of at least one rule"),
     "rule-not-a-mapping": ("category: x\nrules:\n  - lyse\n", "3: each rule must be a mapping with an 'id'"),

@@ -132,7 +132,8 @@ class Checker:
             return _matches(reading, self._targets.find, rule)
         if rule.folder == "targets":
             return [_place(mention) for mention in reading.mentions if mention.rule.id == rule.id]
-        return _matches(reading, self._attribute(rule.category).find, rule)
+        found = _matches(reading, self._attribute(rule.category).find, rule)
+        return [(a, b) for a, b in found if rule.case != "upper" or reading.text[a:b].isupper()]
 
     @staticmethod
     def _headings(rule: Rule, reading: Reading) -> list[_Span]:

@@ -48,8 +48,8 @@ def evaluate_file(
     """Score an extractor on a gold file (JSON lines).
 
     `sealed`: totals only, nothing of single notes, codes or rules. `infer_kind`: the extractor is not told the notes'
-    kinds. `unrelated`: a folder of notes (`*.txt`) that have no finding and no code; the folder of that name beside the gold
-    file, when there is one. Raises `InputError`, by file and line and without note text, for what cannot be used.
+    kinds. `unrelated`: a folder of notes (`*.txt`) that have no finding and no code; the folder of that name beside the
+    gold file, when there is one. Raises `InputError`, by file and line and without note text, for what cannot be used.
     """
     path = Path(path)
     rows = golden.read_file(path)

@@ -30,8 +30,8 @@ class CodeScores(Frozen):
     """Codes under one Excludes1 mode.
 
     `exact`: notes whose code set is the gold set. `coded`, `uncoded`: those with, without gold codes (`uncoded` is the
-    no-code notes kept empty). `s_codes`, `no_s_codes`: those with, without an S code in gold. `micro`: over all pairs of
-    note and code.
+    no-code notes kept empty). `s_codes`, `no_s_codes`: those with, without an S code in gold. `micro`: over all pairs
+    of note and code.
     """
 
     exact: Proportion

@@ -196,7 +196,7 @@ class Scorer:
         known_rules: Sequence[str] = (),
         unrelated: Unrelated | None = None,
     ) -> Evaluation:
-        """The figures of all notes added. `known_rules`: the target and cue rules there are; the silent ones are named."""
+        """The figures of all notes added. `known_rules`: the target and cue rules there are, silent ones too."""
         tally = self.tally
         totals = Evaluation(
             gold=gold,

@@ -5,7 +5,7 @@ Each function is one rule of the policy, pure, and gives the assertion with the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from parsnlp.extract.pipeline import Cue, Mention
@@ -31,31 +31,36 @@ class Context:
 
     section: str | None
     kind: str | None
-    title: bool = False
 
 
 def decide(mention: Mention, context: Context) -> Ruling:
-    """The mention's assertion: the first rule below that has something to say, else affirmed."""
-    for rule in RULES:
-        ruling = rule(mention, context)
-        if ruling is not None:
-            return ruling
-    return Ruling("affirmed", "P-F3", "stated as present")
+    """The mention's assertion (P-F3): the first rule below that has something to say, else affirmed."""
+    return (
+        p_a9_box(mention, context)
+        or p_f3_generic(mention, context)
+        or p_f3_family(mention, context)
+        or p_f3_intact(mention, context)
+        or p_f3_hypothetical(mention, context)
+        or p_a1(mention, context)
+        or p_a7(mention, context)
+        or p_a9(mention, context)
+        or p_a6(mention, context)
+        or p_a5(mention, context)
+        or p_a3(mention, context)
+        or p_f3_uncertain(mention, context)
+        or Ruling("affirmed", "P-F3", "stated as present")
+    )
 
 
 def _of(mention: Mention, *categories: str) -> tuple[Cue, ...]:
     return tuple(cue for cue in mention.cues if cue.rule.category in categories)
 
 
-def _nearest(mention: Mention, cues: Sequence[Cue]) -> Cue:
-    return min(cues, key=lambda cue: max(mention.start - cue.end, cue.start - mention.end))
-
-
 def _distance(mention: Mention, cues: Sequence[Cue]) -> int:
     return min((max(mention.start - cue.end, cue.start - mention.end) for cue in cues), default=10**9)
 
 
-def box(mention: Mention, context: Context) -> Ruling | None:
+def p_a9_box(mention: Mention, context: Context) -> Ruling | None:
     """P-A9: a ticked box affirms, an unticked one is generic."""
     ticked = _of(mention, "ticked")
     unticked = tuple(cue for cue in _of(mention, "generic") if cue.rule.id == "generic.unticked")
@@ -66,7 +71,7 @@ def box(mention: Mention, context: Context) -> Ruling | None:
     return None
 
 
-def generic(mention: Mention, context: Context) -> Ruling | None:
+def p_f3_generic(mention: Mention, context: Context) -> Ruling | None:
     """P-F3: teaching, definitions, cohorts, education text."""
     cues = _of(mention, "generic")
     if cues:
@@ -76,7 +81,7 @@ def generic(mention: Mention, context: Context) -> Ruling | None:
     return None
 
 
-def family(mention: Mention, context: Context) -> Ruling | None:
+def p_f3_family(mention: Mention, context: Context) -> Ruling | None:
     """P-F3: a relative's condition."""
     cues = _of(mention, "family")
     if cues:
@@ -86,14 +91,14 @@ def family(mention: Mention, context: Context) -> Ruling | None:
     return None
 
 
-def intact(mention: Mention, context: Context) -> Ruling | None:
+def p_f3_intact(mention: Mention, context: Context) -> Ruling | None:
     """P-F3: the mention itself says that the pars is whole."""
     if mention.rule.value == "negated":
         return Ruling("negated", "P-F3", "the pars is said to be whole")
     return None
 
 
-def hypothetical_near(mention: Mention, context: Context) -> Ruling | None:
+def p_f3_hypothetical(mention: Mention, context: Context) -> Ruling | None:
     """P-F3: "rule out", "if", "risk of", where that cue stands nearer than any negation."""
     cues = _of(mention, "hypothetical")
     if cues and _distance(mention, cues) < _distance(mention, _of(mention, "negated")):
@@ -101,7 +106,7 @@ def hypothetical_near(mention: Mention, context: Context) -> Ruling | None:
     return None
 
 
-def negated(mention: Mention, context: Context) -> Ruling | None:
+def p_a1(mention: Mention, context: Context) -> Ruling | None:
     """P-A1: a negation whose scope holds the mention."""
     cues = _of(mention, "negated")
     if cues:
@@ -109,12 +114,11 @@ def negated(mention: Mention, context: Context) -> Ruling | None:
     return None
 
 
-def indication(mention: Mention, context: Context) -> Ruling | None:
+def p_a7(mention: Mention, context: Context) -> Ruling | None:
     """P-A7: an imaging report's indication is hypothetical unless it is plainly known disease."""
-    indicated = context.section == "indication" or (context.section == "history" and context.kind in REPORTS)
-    if (
-        not ((indicated and context.kind in (*REPORTS, None)) or context.section == "indication")
-        or context.section is None
+    report = context.kind in REPORTS
+    if not (
+        context.section == "indication" and (report or context.kind is None) or context.section == "history" and report
     ):
         return None
     known = _of(mention, "known")
@@ -126,48 +130,41 @@ def indication(mention: Mention, context: Context) -> Ruling | None:
     return Ruling("hypothetical", "P-A7", "an indication, what the study looks for")
 
 
-def historical(mention: Mention, context: Context) -> Ruling | None:
-    """P-A3, P-A5, P-A6, P-A9: past and not stated as current; chronicity words are not past."""
-    cues = _of(mention, "historical")
+def p_a9(mention: Mention, context: Context) -> Ruling | None:
+    """P-A9: what the patient was told of an earlier diagnosis is historical until a provider adopts it."""
+    cues = tuple(cue for cue in _of(mention, "historical") if cue.rule.id == "historical.told")
+    return Ruling("historical", "P-A9", "told of an earlier diagnosis, adopted by no provider", cues) if cues else None
+
+
+def p_a6(mention: Mention, context: Context) -> Ruling | None:
+    """P-A6: what a past operation was for is past; today's operative and discharge diagnoses are present."""
+    cues = tuple(cue for cue in _of(mention, "historical") if cue.rule.id == "historical.after-operation")
+    today = context.kind in ("operative", "discharge") and context.section not in ("past", "present", "history")
+    return Ruling("historical", "P-A6", "what a past operation was for", cues) if cues and not today else None
+
+
+def p_a5(mention: Mention, context: Context) -> Ruling | None:
+    """P-A5: healed, resolved, united, prior are past; healing, nonunion and persistent are not among these cues."""
+    other = ("historical.told", "historical.after-operation", "historical.history-of")
+    cues = tuple(cue for cue in _of(mention, "historical") if cue.rule.id not in other)
+    return Ruling("historical", "P-A5", "past, and not stated as current", cues) if cues else None
+
+
+def p_a3(mention: Mention, context: Context) -> Ruling | None:
+    """P-A3: "history of" and a past-history list are historical; chronic, known and longstanding are not past."""
+    cues = tuple(cue for cue in _of(mention, "historical") if cue.rule.id == "historical.history-of")
     known = _of(mention, "known")
-    listing = tuple(cue for cue in cues if cue.rule.id == "historical.history-of")
-    operative = tuple(cue for cue in cues if cue.rule.id == "historical.after-operation")
-    if (
-        operative
-        and context.kind in ("operative", "discharge")
-        and context.section not in ("past", "present", "history")
-    ):
-        cues = tuple(cue for cue in cues if cue not in operative)
-    if known and cues and cues == listing:
+    listed = context.section == "past" and not _of(mention, "uncertain")
+    if not cues and not listed:
+        return None
+    if known:
         return Ruling("affirmed", "P-A3", "carried in the history but called chronic or known", known)
-    if cues:
-        rule = {"historical.told": "P-A9", "historical.after-operation": "P-A6"}.get(_nearest(mention, cues).rule.id)
-        rule = rule or ("P-A3" if cues == listing else "P-A5")
-        return Ruling("historical", rule, "past, and not stated as current", cues)
-    if context.section == "past":
-        if known:
-            return Ruling("affirmed", "P-A3", "in the past history but called chronic or known", known)
-        if not _of(mention, "uncertain"):
-            return Ruling("historical", "P-A3", "stands in the past history")
-    return None
+    return Ruling("historical", "P-A3", "carried in the history, and not stated as current", cues)
 
 
-def uncertain(mention: Mention, context: Context) -> Ruling | None:
+def p_f3_uncertain(mention: Mention, context: Context) -> Ruling | None:
     """P-F3, P-A8: the finding itself, not its cause or age, is left unproved."""
     cues = _of(mention, "uncertain")
     if cues:
         return Ruling("uncertain", "P-F3", "left uncertain", cues)
     return None
-
-
-RULES: tuple[Callable[[Mention, Context], Ruling | None], ...] = (
-    box,
-    generic,
-    family,
-    intact,
-    hypothetical_near,
-    negated,
-    indication,
-    historical,
-    uncertain,
-)

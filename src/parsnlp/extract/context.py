@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from parsnlp.extract.matching import Match, Matcher, prune
+from parsnlp.extract.matching import Match, Matcher, prune, silence
 from parsnlp.note import Clean
 from parsnlp.rules import Rule
 
@@ -42,20 +42,22 @@ class Context:
         hits = self._matcher.find(clean)
         if not hits:
             return []
-        # Cues compete with cues (the longest wins; pseudo cues silence what they cover); terminators of one category
-        # compete among themselves, and a cue's own words never end another cue's reach.
+        covers = [hit for hit in hits if hit.rule.direction == "pseudo"]
+        hits = [hit for hit in p_a8(p_a2(hits)) if hit.rule.direction != "pseudo"]
+        # Cues compete with cues (the longest wins); terminators of one category compete among themselves; neither a
+        # cue's nor a target's own words end a cue's reach.
         kept = prune(hits, key=lambda hit: hit.rule.category if _terminates(hit) else hit.rule.category == "known")
         cues = [hit for hit in kept if not _terminates(hit)]
         stops = [
             hit
             for hit in kept
             if _terminates(hit)
-            and not any(cue.start <= hit.start and hit.end <= cue.end for cue in cues)
+            and not any(cue.start <= hit.start and hit.end <= cue.end for cue in (*cues, *covers))
             and not any(start < hit.end and hit.start < end for start, end in targets)
         ]
         found = []
         for cue in cues:
-            if cue.rule.direction == "pseudo" or any(start < cue.end and cue.start < end for start, end in targets):
+            if any(start < cue.end and cue.start < end for start, end in targets):
                 continue
             found.append(self._scope(text, cue, stops + cues))
         return found
@@ -63,11 +65,7 @@ class Context:
     @staticmethod
     def _scope(text: str, cue: Match, others: Sequence[Match]) -> Scope:
         names = cue.rule.terminated_by
-        stoppers = [
-            other
-            for other in others
-            if other is not cue and other.rule.category in names and other.rule.direction != "pseudo"
-        ]
+        stoppers = [other for other in others if other is not cue and other.rule.category in names]
         before = after = None
         if cue.rule.direction in ("forward", "bidirectional"):
             stop = min((other.start for other in stoppers if other.start >= cue.end), default=len(text))
@@ -91,6 +89,22 @@ class Context:
             for i in hit:
                 reached[i].append(scope)
         return reached
+
+
+def p_a2(hits: list[Match]) -> list[Match]:
+    """P-A2: a pseudo cue ("no progression of", "previously noted") silences the cues that it covers."""
+    return _without(hits, [hit for hit in hits if hit.rule.direction == "pseudo" and hit.rule.policy != "P-A8"])
+
+
+def p_a8(hits: list[Match]) -> list[Match]:
+    """P-A8: a cue that stands with a cause, an age or another thing leaves the finding itself certain."""
+    return _without(hits, [hit for hit in hits if hit.rule.direction == "pseudo" and hit.rule.policy == "P-A8"])
+
+
+def _without(hits: list[Match], pseudo: list[Match]) -> list[Match]:
+    cues = [hit for hit in hits if not _terminates(hit) and hit.rule.category != "known"]
+    silenced = set(map(id, cues)) - set(map(id, silence(cues, pseudo)))
+    return [hit for hit in hits if id(hit) not in silenced]
 
 
 def _terminates(match: Match) -> bool:

@@ -247,7 +247,7 @@ class Finder:
                 "pathologic",
             }:
                 continue
-            if "chronic" in ages or "acute_on_chronic" in ages or "stress" in causes or _STRESS.search(text):
+            if p_c11(ages) or "stress" in causes or _STRESS.search(text):
                 continue
             fracture = item.condition == "spondylolisthesis" or bool(_FRACTURE.search(text))
             if not fracture:
@@ -270,7 +270,7 @@ class Finder:
                     for m in moved
                     if not m.levels or not item.levels or any(spine.touch(a, b) for a in m.levels for b in item.levels)
                 ]
-                if same and item.assertion == "affirmed" and "chronic" not in ages:
+                if same and item.assertion == "affirmed" and not p_c11(ages):
                     item.condition, item.tie = "traumatic_fracture", same[0].tie
 
     # -- corrections and titles --------------------------------------------------------------------------------------
@@ -364,6 +364,11 @@ class Finder:
             if evidence is not None:
                 return evidence
         return document.title_region
+
+
+def p_c11(ages: set[str]) -> bool:
+    """P-C11: an established or chronic defect is never an injury, even in a patient who also fell."""
+    return bool(ages & {"chronic", "acute_on_chronic"})
 
 
 def _dates(text: str) -> list[tuple[int, When]]:

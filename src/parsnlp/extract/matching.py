@@ -106,6 +106,19 @@ def prune(matches: Sequence[Match], key: Callable[[Match], object] | None = None
     return kept
 
 
+def silence(matches: Sequence[Match], silencers: Sequence[Match]) -> list[Match]:
+    """The matches that no silencer at least as long overlaps; the silencers themselves are not among them."""
+    spans = [(match.start, match.end) for match in silencers]
+    return [
+        match
+        for match in matches
+        if match not in silencers
+        and not any(
+            start < match.end and match.start < end and end - start >= match.end - match.start for start, end in spans
+        )
+    ]
+
+
 def gate(rules: Iterable[Rule]) -> re.Pattern[str]:
     """One expression that finds every required literal of the rules: where it finds nothing, no rule can match.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsnlp.errors import InputError
 from parsnlp.extract.context import Context
-from parsnlp.extract.matching import Match, Matcher, gate
+from parsnlp.extract.matching import Match, Matcher, gate, prune, silence
 from parsnlp.extract.sections import Kinds, Section, Sectionizer
 from parsnlp.models import Finding
 from parsnlp.note import Clean, Layout, fold, layout
@@ -434,7 +434,7 @@ class Targets(_Component):
         self._compile()
 
     def _compile(self) -> None:
-        self.matcher = Matcher(_rule_of(rule, "targets") for rule in self.rules)
+        self.matcher = Matcher((_rule_of(rule, "targets") for rule in self.rules), longest=False)
 
     def __call__(self, doc: Doc) -> Doc:
         page = self.page(doc)
@@ -442,7 +442,7 @@ class Targets(_Component):
         ents = []
         for number, at in page.windows:
             clean = page.reading.clean(number)
-            matches = [match for match in self.matcher.find(clean) if match.rule.category != "decoy"]
+            matches = prune(p_f2(self.matcher.find(clean)))
             if not matches:
                 continue
             placed = []
@@ -561,6 +561,12 @@ class ContextCues(_Component):
                 and scope.match.rule.category != "known"
             ]
         return intros[at]
+
+
+def p_f2(matches: list[Match]) -> list[Match]:
+    """P-F2: look-alikes are no findings: a decoy at least as long silences the targets that it overlaps."""
+    kept = silence(matches, [match for match in matches if match.rule.category == "decoy"])
+    return [match for match in kept if match.rule.category != "decoy"]
 
 
 def _apart(spans: Iterable[Any]) -> Iterator[Any]:

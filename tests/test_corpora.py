@@ -1,0 +1,56 @@
+"""Each corpus against its expected results. The thresholds are promises: mend the rules, never the numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from parsnlp.evaluation import Evaluation, Proportion, evaluate_file
+from parsnlp.extractor import load
+
+CORPORA = Path(__file__).parents[1] / "corpora"
+DEV = CORPORA / "dev"
+
+
+@pytest.fixture(scope="module")
+def dev() -> Evaluation:
+    return evaluate_file(DEV / "gold.jsonl", load())
+
+
+def at_least(share: Proportion, threshold: float) -> None:
+    assert share.value is not None
+    assert share.value >= threshold, f"{share.right} of {share.of} is less than {threshold}"
+
+
+def test_dev_is_whole(dev: Evaluation) -> None:
+    assert dev.notes == 110
+    assert dev.codes.coded.of == 74
+    assert dev.codes.uncoded.of == 36
+    assert dev.mentions.spans.tp + dev.mentions.spans.fn == 250
+    assert set(dev.annotated.values()) == {110}
+
+
+def test_dev_code_sets_without_s_codes(dev: Evaluation) -> None:
+    at_least(dev.codes.no_s_codes, 0.95)
+
+
+def test_dev_mentions(dev: Evaluation) -> None:
+    assert dev.mentions.spans.f1 is not None
+    assert dev.mentions.spans.f1 >= 0.97
+
+
+def test_dev_assertions(dev: Evaluation) -> None:
+    at_least(dev.mentions.assertion, 0.97)
+
+
+def test_dev_unrelated_notes_stay_empty(dev: Evaluation) -> None:
+    assert dev.unrelated is not None
+    assert dev.unrelated.no_codes.of == 60
+    assert dev.unrelated.wrong == ()
+
+
+def test_every_dev_note_has_a_row() -> None:
+    rows = [json.loads(line) for line in (DEV / "gold.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert sorted(row["file"] for row in rows) == sorted(f"notes/{file.name}" for file in (DEV / "notes").iterdir())
