@@ -145,7 +145,8 @@ def flat(text: str) -> str:
 
 
 def _cited(result: Result) -> Iterator[Line]:
-    cited = {step.rule for item in (*result.codes, *result.findings) for step in item.trail}
+    cited = {step.rule for code in result.codes for step in code.trail}
+    cited |= {step.rule for finding in result.findings for step in finding.trail}
     cited |= {other.rule for code in result.codes for other in code.alternatives}
     cited |= {item.rule for item in result.suppressed}
     cited |= {item.rule for item in result.edits} | {item.rule for item in result.queries}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from parsnlp import __version__, rules
 from parsnlp.coding import icd10cm
 from parsnlp.coding.assign import assign
+from parsnlp.coding.checklist import checklist
 from parsnlp.coding.drafts import CodeBook
 from parsnlp.coding.review import edits, queries
 from parsnlp.errors import InputError
@@ -106,6 +107,7 @@ class Extractor:
         edition, covers = icd10cm.edition_for(date)
         assigned = assign(CodeBook(self.ruleset.tables["codes"], edition, self.policy), record, conditions)
         anchored = bool(record.found)
+        care = [item for document in documents for item in self._services.care(document)] if anchored else []
         return Result(
             id=notes[0].encounter or notes[0].id,
             codes=tuple(assigned.codes),
@@ -115,9 +117,8 @@ class Extractor:
             imaging=tuple(study for document in documents for study in self._services.imaging(document))
             if anchored
             else (),
-            conservative_care=tuple(care for document in documents for care in self._services.care(document))
-            if anchored
-            else (),
+            conservative_care=tuple(care),
+            checklist=tuple(checklist(record, conditions, care)),
             edits=tuple(edits(record, assigned)),
             queries=tuple(queries(record, conditions, published, assigned)),
             documents=tuple(

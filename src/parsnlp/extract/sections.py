@@ -164,6 +164,8 @@ class Kinds:
     def infer(self, layout: Layout, sections: list[Section]) -> str | None:
         """The kind, or None when nothing tells. The title lines decide; then a report's own headings."""
         seen = 0
+        categories = {section.category for section in sections}
+        clinic = bool(categories & {"present", "past", "plan", "social", "medications"})
         for line in layout.lines:
             if line.blank:
                 continue
@@ -174,9 +176,10 @@ class Kinds:
             if len(title) > 160:
                 continue
             for kind, regex in self._rules:
+                if kind == "radiology" and clinic:
+                    continue  # a clinic note that opens with, or quotes, a study
                 if regex.fullmatch(title) and (seen <= 3 or kind in ("operative", "letter")):
                     return kind
-        categories = {section.category for section in sections}
         if {"findings", "impression"} <= categories and not categories & {
             "present",
             "plan",

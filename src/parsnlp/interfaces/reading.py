@@ -108,7 +108,8 @@ def decode(data: bytes, where: str) -> Decoded:
 def note(fields: Mapping[str, object]) -> Note:
     """A `Note` from loose fields: `text`, and optionally `id`, `setting`, `kind`, `date`, `author`, `encounter`.
 
-    Other fields are ignored, null counts as absent; lone surrogates, which no file can hold, become U+FFFD. Raises `InputError` naming the field, never showing its value.
+    Other fields are ignored, null counts as absent; lone surrogates, which no file can hold, become U+FFFD.
+    Raises `InputError` naming the field, never showing its value.
     """
     from parsnlp.models import SETTINGS, Note
 

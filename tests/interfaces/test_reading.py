@@ -1,0 +1,189 @@
+"""Reading: what a file's bytes become, what is said of it, and that nothing of its text is told in an error."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from parsnlp.errors import InputError
+from parsnlp.interfaces import reading
+from parsnlp.interfaces.reading import Failure
+
+TEXT = "Schober’s test: naïve.\r\nL5 pars defect – 4 mm.\n"
+
+Write = Callable[[bytes], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(data: bytes) -> Path:
+        path = tmp_path / "note.txt"
+        path.write_bytes(data)
+        return path
+
+    return write
+
+
+def test_utf8_is_read_without_a_word(write: Write) -> None:
+    decoded = reading.read(write(TEXT.encode()))
+    assert decoded == reading.Decoded(TEXT, "UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("mark", "codec", "name"),
+    [
+        (codecs.BOM_UTF8, "utf-8", "UTF-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le", "UTF-16"),
+        (codecs.BOM_UTF16_BE, "utf-16-be", "UTF-16"),
+        (codecs.BOM_UTF32_LE, "utf-32-le", "UTF-32"),
+        (codecs.BOM_UTF32_BE, "utf-32-be", "UTF-32"),
+    ],
+)
+def test_a_byte_order_mark_decides_and_is_left_out(write: Write, mark: bytes, codec: str, name: str) -> None:
+    decoded = reading.read(write(mark + TEXT.encode(codec)))
+    assert (decoded.text, decoded.encoding) == (TEXT, name)
+    assert decoded.notice is not None and f"read as {name}" in decoded.notice
+
+
+@pytest.mark.parametrize(
+    ("data", "text", "name"),
+    [
+        (TEXT.encode("cp1252"), TEXT, "windows-1252"),
+        (b"caf\xe9 \x81", "café \x81", "Latin-1"),  # windows-1252 has no 0x81
+    ],
+)
+def test_what_is_not_utf8_is_assumed_and_said(write: Write, data: bytes, text: str, name: str) -> None:
+    decoded = reading.read(write(data))
+    assert (decoded.text, decoded.encoding) == (text, name)
+    assert decoded.notice is not None and f"assumed {name}" in decoded.notice
+
+
+def test_line_ends_stay(write: Write) -> None:
+    assert reading.read(write(b"a\r\nb\rc\n")).text == "a\r\nb\rc\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"\x00\x01binary", "binary"),
+        ("L5".encode("utf-16-le"), "UTF-16 without a byte-order mark"),
+        (b"%PDF-1.7 text", "a PDF"),
+        (b"{\\rtf1 text}", "an RTF document"),
+        (b"PK\x03\x04", "a ZIP or Word file"),
+        (codecs.BOM_UTF16_LE + b"L\x005", "UTF-16"),
+        (codecs.BOM_UTF8 + b"caf\xe9", "UTF-8"),
+    ],
+)
+def test_what_is_no_text_is_refused(write: Write, data: bytes, says: str) -> None:
+    path = write(data)
+    with pytest.raises(InputError, match=says) as caught:
+        reading.read(path)
+    assert str(path) in str(caught.value)
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        reading.read(tmp_path / "absent.txt")
+    with pytest.raises(InputError, match=r"is a folder.*parsnlp batch"):
+        reading.read(tmp_path)
+    with pytest.raises(InputError, match="not a usable path"):
+        reading.read("a\0b")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="not run: needs a user other than root, who may read everything")
+def test_unreadable_file(write: Write) -> None:
+    path = write(b"text")
+    path.chmod(0)
+    with pytest.raises(InputError, match="cannot be read"):
+        reading.read(path)
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"L5\r\n")))
+    assert reading.read("-").text == "L5\r\n"
+
+
+def test_note_takes_known_fields_and_leaves_the_rest() -> None:
+    note = reading.note({"text": "x", "id": 7, "setting": "inpatient", "kind": None, "date": "2026-05-01", "room": 3})
+    assert (note.id, note.setting, note.kind, note.date) == ("7", "inpatient", None, "2026-05-01")
+
+
+def test_lone_surrogates_become_one_character_each() -> None:
+    assert reading.note({"text": "a\ud800b"}).text == "a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({}, "'text' is missing"),
+        ({"text": 5}, "'text' must be a string, not a number"),
+        ({"text": "", "id": True}, "'id' must be a string, not true or false"),
+        ({"text": "", "setting": "home"}, "'setting' is not one of outpatient, inpatient"),
+        ({"text": "", "setting": ["inpatient"]}, "'setting' must be a string, not a list"),
+        ({"text": "", "kind": "poem"}, "'kind' is not one of radiology"),
+        ({"text": "", "date": "2026-02-30"}, "'date' is not a calendar date"),
+        ({"text": "", "date": "20260201"}, "'date' is not a calendar date"),
+    ],
+)
+def test_wrong_fields_are_named(fields: dict[str, object], says: str) -> None:
+    with pytest.raises(InputError) as caught:
+        reading.note(fields)
+    assert says in str(caught.value)
+
+
+def test_errors_tell_no_text(write: Write, canary: str, tmp_path: Path) -> None:
+    texts: list[str] = []
+    for data in (f"{canary}\0".encode(), codecs.BOM_UTF8 + canary.encode() + b"\xe9", f"%PDF- {canary}".encode()):
+        with pytest.raises(InputError) as caught:
+            reading.read(write(data))
+        texts.append(str(caught.value))
+    for fields in ({"text": "", "kind": canary}, {"text": "", "date": canary}, {"text": "", "setting": canary}):
+        with pytest.raises(InputError) as caught:
+            reading.note(fields)
+        texts.append(str(caught.value))
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(f'"{canary}"\n{{"text": "{canary}\n[{canary}]\n')
+    texts += [row.says for _, row in reading.rows(rows) if isinstance(row, Failure)]
+    assert len(texts) == 9
+    assert canary not in " ".join(texts)
+
+
+def test_texts_are_found_at_any_depth_and_sorted(tmp_path: Path) -> None:
+    for name in ("b.txt", "a/z.txt", "a/b/c.TXT", "a/other.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert [path.relative_to(tmp_path).as_posix() for path in reading.texts(tmp_path)] == [
+        "a/b/c.TXT",
+        "a/z.txt",
+        "b.txt",
+    ]
+    with pytest.raises(InputError, match=r"holds no \.txt file"):
+        (tmp_path / "empty").mkdir()
+        reading.texts(tmp_path / "empty")
+
+
+def test_rows_say_where_they_stand(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    lines = [
+        codecs.BOM_UTF8 + b'{"text": "a"}',
+        b"",
+        b"{not json",
+        b"[1]",
+        b'"\xe9"',
+        b"[" * 100_000,
+        json.dumps({"text": "z"}).encode(),
+    ]
+    path.write_bytes(b"\r\n".join(lines))
+    found = {where.rpartition(":")[2]: row for where, row in reading.rows(path)}
+    assert list(found) == ["1", "3", "4", "5", "6", "7"]
+    assert found["1"] == {"text": "a"} and found["7"] == {"text": "z"}
+    for number, says in {"3": "not JSON", "4": "must be an object", "5": "not UTF-8", "6": "not JSON"}.items():
+        failure = found[number]
+        assert isinstance(failure, Failure) and says in failure.says
