@@ -40,7 +40,7 @@ def commands(group: Any = None, path: str = "parsnlp") -> Iterator[str]:
 
 
 @pytest.mark.prints_note_text
-@pytest.mark.parametrize("example", find_examples(str(README)), ids=str)
+@pytest.mark.parametrize("example", list(find_examples(str(README))), ids=str)
 def test_readme_python(example: CodeExample, eval_example: EvalExample) -> None:
     if example.prefix != "python":
         pytest.skip("not Python")
@@ -82,5 +82,5 @@ def test_readme_names_only_files_and_targets_that_are_there() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / target).exists(), target
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for name in re.findall(r"\bmake ([a-z-]+)", text):
+    for name in re.findall(r"`make ([a-z-]+)`", text):
         assert re.search(rf"^{name}:", makefile, re.M), name

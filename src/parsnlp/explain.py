@@ -50,6 +50,7 @@ _TITLES = {  # the coding policy's rules in a few words each, in its order
     "P-X5": "MS-DRGs",
     "P-X6": "when a coder must review",
 }
+_REVIEW = "; review: "  # how `coding` joins what a coder must look at to a code's reason
 _BREAKS = str.maketrans(dict.fromkeys("\n\r\t\v\f\x85\u2028\u2029", " "))
 
 
@@ -103,8 +104,8 @@ def summary(result: Result, quote: bool = True) -> list[Line]:
         found.append(_title(code))
         if quote:
             found += [Line(text, 1, kind) for text, kind in _why(code)]
-        for step in code.trail:
-            found.append(_step(step, _Places(result), quote))
+        said = code.reason.partition(_REVIEW)[2]
+        found += [_step(step, _Places(result), quote) for step in code.trail if not (quote and step.says == said)]
         for other in code.alternatives:
             found.append(Line(f"or {other.code}: {other.why} [{other.rule}]", 1, "note"))
     if not result.codes:
@@ -178,8 +179,8 @@ def _title(code: Code) -> Line:
 
 
 def _why(code: Code) -> Iterator[tuple[str, Kind]]:
-    """The reason, and apart from it what a coder must look at (`assign` joins them with "; review:")."""
-    reason, _, review = code.reason.partition("; review: ")
+    """The reason, and apart from it what a coder must look at."""
+    reason, _, review = code.reason.partition(_REVIEW)
     yield _sentence(reason), "item"
     if review:
         yield f"Review: {flat(review)}.", "review"
@@ -230,7 +231,7 @@ def _queries(result: Result, quote: bool, severity: str) -> Iterator[Line]:
 
 def _checklist(result: Result, quote: bool) -> Iterator[Line]:
     for item in result.checklist:
-        yield Line(f"{item.item}: {item.state}" + (f" ({flat(item.says)})" if quote else ""), 1)
+        yield Line(f"{item.item.replace('_', ' ')}: {item.state}" + (f" ({flat(item.says)})" if quote else ""), 1)
         yield from _evidence(item.evidence, result, quote)
 
 

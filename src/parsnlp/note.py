@@ -224,6 +224,13 @@ class Layout:
         """Index of the sentence that holds `offset` (the one before it when it falls between two; 0 at the least)."""
         return max(bisect_right(self.starts, offset) - 1, 0)
 
+    def item_end(self, offset: int) -> int:
+        """Where the line item (with its soft-wrapped continuation) that holds `offset` ends."""
+        at = self.at(offset)
+        while at + 1 < len(self.sentences) and self.sentences[at + 1].item == self.sentences[at].item:
+            at += 1
+        return self.sentences[at].end if self.sentences else offset
+
 
 def lines(text: str) -> list[Line]:
     """The lines of `text`, whatever its line ends."""
@@ -308,6 +315,8 @@ def _cuts(text: str, start: int, end: int, abbreviations: frozenset[str]) -> lis
         at = match.end()
         if match.group().startswith("..."):
             continue  # dot leaders, or a pause
+        if match.group()[0] == "?" and (match.start() <= body or text[match.start() - 1].isspace()):
+            continue  # a question mark in front of what it questions
         if match.group()[0] == ".":
             word = re.search(r"[A-Za-z][A-Za-z./]*$", text[max(body, match.start() - 14) : match.start()])
             token = word.group().lower() if word else ""

@@ -182,38 +182,44 @@ def _lesser(found: Sequence[Found]) -> tuple[Assertion, list[Found]]:
 
 def p_a4(record: Record, affirmed: list[Found], denied: list[Found], steps: list[Step]) -> tuple[list[Found], bool]:
     """P-A4: corrections, a provider who overrules, newer studies and standing films win; what is left is a conflict."""
-    kept = list(affirmed)
-    conflict: tuple[Found, Found] | None = None
-    for item in affirmed:
-        for denial in denied:
-            if not _compatible(item, denial):
-                continue
-            winner, why = _winner(item, denial)
-            if winner is denial:
-                if item in kept:
-                    kept.remove(item)
-                    steps.append(Step(rule="P-A4", says=why, evidence=(record.at(item), record.at(denial))))
-                break
-            if winner is item:
-                if why:
-                    steps.append(Step(rule="P-A4", says=why, evidence=(record.at(denial), record.at(item))))
-                continue
-            conflict = conflict or (item, denial)
-    if conflict is not None and conflict[0] in kept:
+    pairs = [
+        (item, denial, *_winner(item, denial))
+        for item in affirmed
+        for denial in denied
+        if _compatible(item, denial, affirmed)
+    ]
+    defeated: list[Found] = []
+    for item, denial, winner, why in pairs:
+        if winner is item and denial not in defeated:
+            defeated.append(denial)
+            steps.append(Step(rule="P-A4", says=why, evidence=(record.at(denial), record.at(item))))
+    dropped: list[Found] = []
+    conflicts: list[tuple[Found, Found]] = []
+    for item, denial, winner, why in pairs:
+        if denial in defeated or item in dropped:
+            continue
+        if winner is denial:
+            dropped.append(item)
+            steps.append(Step(rule="P-A4", says=why, evidence=(record.at(item), record.at(denial))))
+        else:
+            conflicts.append((item, denial))
+    kept = [item for item in affirmed if item not in dropped]
+    left = [(item, denial) for item, denial in conflicts if item in kept]
+    if left:
         steps.append(
             Step(
                 rule="P-A4",
                 says="one statement affirms and another denies it at the same level and time: coded, for review",
-                evidence=(record.at(conflict[0]), record.at(conflict[1])),
+                evidence=(record.at(left[0][0]), record.at(left[0][1])),
             )
         )
-        return kept, True
-    return kept, False
+    return kept, bool(left)
 
 
-def _compatible(item: Found, denial: Found) -> bool:
+def _compatible(item: Found, denial: Found, affirmed: Sequence[Found] = ()) -> bool:
     """Whether a denial speaks of the same thing: same level (or none named), side, direction, age and place."""
-    levels, denied_levels = _reach(item), _reach(denial)
+    denied_levels = _reach(denial)
+    levels = _reach(item) or tuple(level for other in affirmed for level in _reach(other))
     if levels and denied_levels and not any(_same(a, b) for a in levels for b in denied_levels):
         return False
     sides = {e.value for e in item.attributes.sides}
@@ -263,7 +269,11 @@ def _winner(item: Found, denial: Found) -> tuple[Found | None, str]:
         return denial, "an addendum or correction withdraws the earlier statement"
     if "correction" in item.flags and "correction" not in denial.flags:
         return item, "an addendum or correction replaces the earlier statement"
-    if "overrule" in denial.flags and "overrule" not in item.flags:
+    if (
+        "overrule" in denial.flags
+        and "overrule" not in item.flags
+        and (item.documented_by == "imaging" or "reported" in item.flags)
+    ):
         return denial, "the provider overrules the reading"
     if "overrule" in item.flags and "overrule" not in denial.flags:
         return item, "the provider overrules the reading"
@@ -285,9 +295,12 @@ def _newer(one: Found, other: Found) -> Found | None:
     if a is not None and b is not None and _apart(a, b):
         return one if a > b else other
     for late, early in ((one, other), (other, one)):
-        if "before" in early.flags and "now" not in early.flags and "now" in late.flags and "before" not in late.flags:
+        if "now" not in late.flags or "before" in late.flags or "now" in early.flags:
+            continue
+        after = (late.document, late.mention.start) > (early.document, early.mention.start)
+        if "before" in early.flags or (early.date is not None and late.date is None):
             return late
-        if early.date is not None and late.date is None and "now" in late.flags and "before" in early.flags:
+        if after and late.documented_by == "imaging" and _authority(early) < 3:
             return late
     return None
 

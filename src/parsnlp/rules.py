@@ -364,8 +364,8 @@ class _Reader:
                 value = None
             numbers[key] = int(str(value)) if value is not None else None
         scope = str(entry.get("scope", "section"))
-        if scope not in ("section", "paragraph"):
-            wrong(f"scope '{scope}' is not one of section, paragraph", "scope")
+        if scope not in ("section", "paragraph", "line"):
+            wrong(f"scope '{scope}' is not one of section, paragraph, line", "scope")
         if str(entry.get("case", "upper")) != "upper":
             wrong("'case' may only be upper", "case")
         for key in ("examples", "counter_examples"):

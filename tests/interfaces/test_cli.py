@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -199,6 +201,17 @@ def test_colour_only_where_it_may_be(note: Path) -> None:
         assert "\x1b" not in plain and "[lysis: pars defects]" in plain
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="not run: needs /dev/full")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_full_disk_is_said(note: Path, options: tuple[str, ...]) -> None:
+    command = [sys.executable, "-c", "from parsnlp.interfaces.cli import main; main()", "code", *options, str(note)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0].startswith("parsnlp: the output cannot be written")
+    assert "Traceback" not in done.stderr
+
+
 # --- batch ----------------------------------------------------------------------------------------------------------
 
 
@@ -316,6 +329,28 @@ def test_batch_interrupted_leaves_nothing(
     done = run("batch", folder, "--out", tmp_path / "out.jsonl")
     assert done.exit_code == 130 and "interrupted" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+def test_batch_stops_on_a_real_interrupt(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(f"{json.dumps({'text': BOTH})}\n" * 50_000)
+    command = [
+        sys.executable,
+        "-c",
+        "from parsnlp.interfaces.cli import main; main()",
+        "batch",
+        str(rows),
+        "--out",
+        "out",
+    ]
+    running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".out.*.part")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, stderr = running.communicate(timeout=60)
+    assert (running.returncode, stderr) == (130, "parsnlp: interrupted\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
 def test_batch_survives_an_error_in_one_note(

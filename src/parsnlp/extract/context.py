@@ -44,6 +44,13 @@ class Context:
             return []
         covers = [hit for hit in hits if hit.rule.direction == "pseudo"]
         hits = [hit for hit in p_a8(p_a2(hits)) if hit.rule.direction != "pseudo"]
+        if targets:
+            # A cue that no target lies before or behind, as it looks, is only a place where another's reach may end.
+            first, last = targets[0][0], targets[-1][1]
+            idle = [hit for hit in hits if not _terminates(hit) and not _looks_at(hit, first, last)]
+            hits = [hit for hit in hits if hit not in idle]
+        else:
+            idle = []
         # Cues compete with cues (the longest wins); terminators of one category compete among themselves; neither a
         # cue's nor a target's own words end a cue's reach.
         kept = prune(hits, key=lambda hit: hit.rule.category if _terminates(hit) else hit.rule.category == "known")
@@ -59,7 +66,7 @@ class Context:
         for cue in cues:
             if any(start < cue.end and cue.start < end for start, end in targets):
                 continue
-            found.append(self._scope(text, cue, stops + cues))
+            found.append(self._scope(text, cue, [*stops, *cues, *idle]))
         return found
 
     @staticmethod
@@ -89,6 +96,15 @@ class Context:
             for i in hit:
                 reached[i].append(scope)
         return reached
+
+
+def _looks_at(hit: Match, first: int, last: int) -> bool:
+    """Whether some target may lie in the cue's direction, the first starting at `first`, the last ending at `last`."""
+    if hit.rule.direction == "forward":
+        return last >= hit.end
+    if hit.rule.direction == "backward":
+        return first <= hit.start
+    return True
 
 
 def p_a2(hits: list[Match]) -> list[Match]:

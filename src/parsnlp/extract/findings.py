@@ -98,6 +98,10 @@ class Finder:
         self._modality = Matcher(rules.category("modality"))
         self._spine = re.compile(rules.vocabulary["spine_context"])
         self._study = re.compile(rules.vocabulary["study"])
+        # A line that reports a study: its name, perhaps region and date, then a colon or dash.
+        self._study_line = re.compile(
+            rf"(?:outside |repeat |prior |recent |standing |lumbar |new |today's |supine |upright )*{rules.vocabulary['study']}\b[^.;]{{0,60}}?(?::| - |\.|,? report pasted)"
+        )
 
     def find(self, note: Note, reading: Reading, number: int) -> DocumentReading:
         """All findings of one document; `number` is its place in the record."""
@@ -155,12 +159,13 @@ class Finder:
         """What the sentence (or the one beside it, for a reader's disagreement) says of time, position and correction."""
         flags = {match.rule.value or "" for match in self._correction.find(reading.clean(sentence))}
         here = reading.layout.sentences[sentence]
-        for beside in (sentence - 1, sentence + 1):
-            if 0 <= beside < len(reading.layout.sentences) and reading.layout.sentences[beside].block == here.block:
+        # "I disagree." and "Dictation error above." govern the one or two sentences after them too.
+        for before in range(max(sentence - 2, 0), sentence):
+            if reading.layout.sentences[before].block == here.block:
                 flags |= {
-                    "overrule"
-                    for match in self._correction.find(reading.clean(beside))
-                    if match.rule.value == "overrule" and "my" not in match.text
+                    match.rule.value or ""
+                    for match in self._correction.find(reading.clean(before))
+                    if match.rule.value in ("overrule", "correction") and "my" not in match.text
                 }
         section = reading.section(here.start)
         if section is not None and section.category == "addendum":
@@ -181,11 +186,19 @@ class Finder:
             return "provider"
         if section in ("imaging", "findings", "technique"):
             return "imaging"
-        clean = reading.clean(mention.sentence)
-        lead = clean.text[: mention.clean_start]
-        study = self._study.search(lead)
-        if study is not None and study.start() < 60 and reading.kind != "operative":
-            return "imaging"
+        if reading.kind in ("operative", "letter"):
+            return "provider"
+        sentences = reading.layout.sentences
+        at = mention.sentence
+        while at >= 0 and sentences[at].block == sentences[mention.sentence].block and mention.sentence - at < 12:
+            if at == 0 or sentences[at - 1].item != sentences[at].item:
+                lead = reading.clean(at).text
+                study = self._study_line.match(lead)
+                if study is not None and (at < mention.sentence or study.end() <= mention.clean_start):
+                    return "imaging"
+                if section is not None or sentences[at].item == sentences[mention.sentence].item and ":" in lead[:40]:
+                    break
+            at -= 1
         return "provider"
 
     def _date(self, reading: Reading, mention: Mention, section: object) -> When | None:

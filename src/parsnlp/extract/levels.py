@@ -42,7 +42,7 @@ _ORDINAL = "|".join(
 )
 _CARDINAL = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _BODY = (
-    rf"(?:(?P<letter>[ctdls])(?:[ .-]?(?P<number>\d{{1,2}})|[ -](?P<word>{_CARDINAL}))(?![0-9])(?!\.\d)"
+    rf"(?:(?P<letter>[ctdls])(?:[ .-]?(?P<number>\d{{1,2}})|[ -](?P<word>{_CARDINAL}))(?![0-9])(?![a-z](?!\d))(?!\.\d)"
     rf"|(?P<ordinal>{_ORDINAL}) (?P<region>cervical|thoracic|dorsal|lumbar|sacral)(?! (?:visit|view|injection|level|surgery|mri|ct))"
     r"|(?P<named>atlas|occiput|c-?0)(?![a-z])"
     r"|(?P<axis>axis)(?= (?:vertebra|fracture|pars|pedicle))|(?P<sacrum>sacrum)(?![a-z]))"

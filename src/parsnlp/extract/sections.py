@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from parsnlp.note import Layout, fold
 from parsnlp.rules import Rule
 
-_LEAD = r"[\s>*#_=~\-]*(?:\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s+)?[*_#]*"
+_LEADING = re.compile(r"[\s>*#_=~\-\[]*(?:\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s+)?[*_#]*")
+_LEVEL = re.compile(r"\s*[ctls]\d")
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_DATED = re.compile(
+    rf"[\s,(-]+(?:on |dated )?(?:\d{{1,4}}[/.-]\d{{1,2}}(?:[/.-]\d{{2,4}})?|\d{{1,2}}[- ]?{_MONTH}[- ]?\d{{2,4}}|{_MONTH} \d{{1,2}},? \d{{4}}|{_MONTH} \d{{4}})"
+    r"(?:[ ,@]+(?:at )?\d{1,2}:?\d\d(?: ?[ap]m| ?hrs| ?h)?)?(?:,? [a-z. ]{1,30})?\)?$"
+)
 _INLINE = re.compile(
     r"(?<=[.;:!?)\]])\s+([A-Za-z][A-Za-z /&]{0,30}?):(?=\s)|[ \t]{3,}([A-Za-z][A-Za-z /&]{0,30}?):(?=\s)"
 )
@@ -28,6 +34,18 @@ class Section:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A heading, or a blank line, seen in the text. `inline`: its body begins on its own line; `upper`: in capitals."""
+
+    start: int
+    end: int
+    rule: Rule | None = None
+    inline: bool = False
+    upper: bool = False
+    blank: bool = False
+
+
 class Sectionizer:
     """Finds sections by the heading rules of `patterns/sections/`."""
 
@@ -39,6 +57,8 @@ class Sectionizer:
 
     def heading(self, title: str) -> Rule | None:
         """The rule that knows `title` (folded, stripped) as a heading, or None."""
+        if not title:
+            return None
         if title not in self._cache:
             if len(self._cache) > 50_000:
                 self._cache.clear()
@@ -47,106 +67,102 @@ class Sectionizer:
 
     def sections(self, layout: Layout) -> list[Section]:
         """The note's sections in order. Text before the first heading, or after one that closed, is in none."""
-        text = layout.text
-        marks: list[tuple[int, int, Rule | None, bool, bool]] = []  # title start, end, rule, inline body, upper case
-        blank_before = True
+        marks: list[_Mark] = []
         for line in layout.lines:
             if line.blank:
-                marks.append((line.start, line.end, None, False, False))
-                blank_before = True
-                continue
-            self._line(text, line.start, line.end, blank_before, marks)
-            blank_before = False
-        return self._spans(text, marks)
+                marks.append(_Mark(line.start, line.end, blank=True))
+            else:
+                marks += self._marks(layout.text, line.start, line.end)
+        marks.sort(key=lambda mark: (mark.start, mark.end))
+        return _spans(layout, marks)
 
-    def _line(
-        self, text: str, start: int, end: int, after_blank: bool, marks: list[tuple[int, int, Rule | None, bool, bool]]
-    ) -> None:
+    def _marks(self, text: str, start: int, end: int) -> Iterator[_Mark]:
+        """The headings of one line: one at its start, known or only shaped like one, and known ones inside it."""
         raw = text[start:end]
         folded = fold(raw)
-        lead = re.match(_LEAD, folded)
+        lead = _LEADING.match(folded)
         offset = lead.end() if lead else 0
-        body = folded[offset:]
-        title, stop = self._title(body)
-        rule = self.heading(title) if title else None
+        title, stop = _title(folded[offset:])
+        rule = self.heading(title)
         if rule is None and offset:
-            title, stop = self._title(folded.lstrip())
-            rule = self.heading(title) if title else None
-            if rule is not None:
-                offset = len(folded) - len(folded.lstrip())
+            # What looked like a list letter may be the heading itself: "S. Patient reports ..."
+            offset = len(folded) - len(folded.lstrip())
+            title, stop = _title(folded[offset:])
+            rule = self.heading(title)
         if rule is not None:
-            head = raw[offset : offset + len(title)]
             inline = bool(folded[offset + stop :].strip(" *_-:\t"))
-            marks.append((start + offset, start + offset + stop, rule, inline, head.isupper()))
+            yield _Mark(
+                start + offset, start + offset + stop, rule, inline, raw[offset : offset + len(title)].isupper()
+            )
         else:
             shape = _SHAPE.match(raw)
-            if shape and not re.match(r"\s*[ctls]\d", folded):
+            if shape and not _LEVEL.match(folded):
                 name = shape.group(1)
-                marks.append((start, start + shape.end(), None, True, name.isupper() and len(name) > 2))
+                yield _Mark(start, start + shape.end(), inline=True, upper=name.isupper() and len(name) > 2)
         for match in _INLINE.finditer(raw):
-            name = match.group(1) or match.group(2)
-            at = match.start(1) if match.group(1) else match.start(2)
+            group = 1 if match.group(1) else 2
+            name = match.group(group)
             inner = self.heading(fold(name).strip())
             if inner is not None and (len(name) > 1 or name.isupper()):
-                marks.append((start + at, start + match.end(), inner, True, name.isupper()))
+                yield _Mark(start + match.start(group), start + match.end(), inner, True, name.isupper())
 
-    @staticmethod
-    def _title(body: str) -> tuple[str, int]:
-        """The folded heading candidate at the start of a line and where its body begins, or ('', 0)."""
-        colon = re.match(r"([^:\n]{1,60}?)[*_]{0,2}\s*:(?!\d)[*_]{0,2}", body)
-        if colon:
-            return re.sub(r"\s+", " ", colon.group(1)).strip(" *_"), colon.end()
-        dash = re.match(r"([^\n]{1,45}?)\s+(?:-{1,2}|=)(?=\s|$)", body)
-        if dash:
-            return re.sub(r"\s+", " ", dash.group(1)).strip(" *_"), dash.end()
-        stripped = body.strip(" \t*_#=~-.")
-        if stripped and len(stripped) <= 60:
-            letter = re.match(r"([soap])\. ", body)
-            if letter:
-                return letter.group(1), 2
-            lone = re.match(r"(s|o|a|p|a/p|hpi|pmh|psh|fh|fhx|pe|imp|ap) {2,}\S", body)
-            if lone:
-                return lone.group(1), lone.end(1)
-            return re.sub(r"\s+", " ", stripped), len(body)
-        letter = re.match(r"([soap])\. ", body) or re.match(r"([soap]) {2,}", body)
-        if letter:
-            return letter.group(1), 2
-        word = re.match(r"([a-z][a-z ]{3,30})\. ", body)
-        return (word.group(1), word.end()) if word else ("", 0)
 
-    def _spans(self, text: str, marks: list[tuple[int, int, Rule | None, bool, bool]]) -> list[Section]:
-        found: list[Section] = []
-        open_: tuple[Rule, int, int, bool, bool] | None = None
+def _title(body: str) -> tuple[str, int]:
+    """The folded heading candidate at the start of a line and where its body begins, or ('', 0)."""
+    colon = re.match(r"([^:\n]{1,60}?(?:\d:\d\d)?[^:\n]{0,20}?)[*_]{0,2}\s*:(?!\d)[*_]{0,2}", body)
+    if colon:
+        return _plain(colon.group(1)), colon.end()
+    dash = re.match(r"([^\n]{1,45}?)\s+(?:-{1,2}|=)(?=\s|$)", body)
+    if dash:
+        return _plain(dash.group(1)), dash.end()
+    letter = re.match(r"([soap])(?:\.|>) |([soap]) {2,}", body)
+    if letter:
+        return letter.group(1) or letter.group(2), 2
+    if body.strip(" \t*_#=~-.") and len(body.strip()) <= 60:
+        lone = re.match(r"(a/p|hpi|pmh|psh|fh|fhx|pe|imp|ap) {2,}\S", body)
+        if lone:
+            return lone.group(1), lone.end(1)
+        return _plain(body), len(body)
+    word = re.match(r"([a-z][a-z ]{3,30})\. ", body)
+    return (word.group(1), word.end()) if word else ("", 0)
 
-        def close(at: int) -> None:
-            nonlocal open_
-            if open_ is not None:
-                rule, title_start, title_end, _, _ = open_
-                found.append(Section(rule.value or rule.id, rule.id, title_start, title_end, title_end, at))
-            open_ = None
 
-        marks.sort(key=lambda mark: (mark[0], mark[1]))
-        seen_body = False
-        for start, end, rule, inline, upper in marks:
-            blank = not text[start:end].strip()
-            if rule is not None:
-                close(start)
-                open_ = (rule, start, end, inline, upper)
-                seen_body = inline
-                continue
-            if open_ is None:
-                continue
-            if blank:
-                body = seen_body or bool(text[open_[2] : start].strip(" \t\r\n:*_-="))
-                if open_[0].scope == "paragraph" and body:
-                    close(start)
-            elif upper and open_[4]:
-                # An unknown heading in capitals ends a section whose own heading was in capitals.
-                close(start)
-            elif open_[0].scope == "paragraph" and open_[3]:
-                close(start)
-        close(len(text))
-        return found
+def _plain(title: str) -> str:
+    """A title without decoration and without the date or time that ends it."""
+    bare = re.sub(r"\s+", " ", title).strip(" \t*_#=~-.[]")
+    return _DATED.sub("", bare).strip(" ,-(")
+
+
+def _spans(layout: Layout, marks: Sequence[_Mark]) -> list[Section]:
+    """Sections from headings: each runs to the next heading, or as far as its rule's scope lets it."""
+    text = layout.text
+    found: list[Section] = []
+    opened: _Mark | None = None
+
+    def close(at: int) -> None:
+        nonlocal opened
+        if opened is not None and opened.rule is not None:
+            rule = opened.rule
+            if rule.scope == "line" and opened.inline:
+                at = min(at, max(layout.item_end(opened.start), opened.end))
+            found.append(Section(rule.value or rule.id, rule.id, opened.start, opened.end, opened.end, at))
+        opened = None
+
+    for mark in marks:
+        if mark.rule is not None:
+            close(mark.start)
+            opened = mark
+        elif opened is None or opened.rule is None:
+            continue
+        elif mark.blank:
+            body = opened.inline or bool(text[opened.end : mark.start].strip(" \t\r\n:*_-="))
+            if opened.rule.scope != "section" and body:
+                close(mark.start)
+        elif opened.inline or (mark.upper and opened.upper):
+            # An unknown heading of the same style as the open section's own ends it.
+            close(mark.start)
+    close(len(text))
+    return found
 
 
 class Kinds:

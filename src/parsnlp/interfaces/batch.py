@@ -127,8 +127,7 @@ def count(source: Path) -> int:
     """How many inputs there are, for a progress bar."""
     if source.is_dir():
         return len(reading.texts(source))
-    with source.open("rb") as stream:
-        return sum(1 for line in stream if line.strip())
+    return reading.count_rows(source)
 
 
 def inputs(source: Path) -> Iterator[Input | Failure]:

@@ -5,6 +5,7 @@ Exit status: 0 done; 1 a check failed; 2 misuse or bad input; 3 done with some i
 
 from __future__ import annotations
 
+import errno
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -33,13 +34,20 @@ class _Group(TyperGroup):
             if isinstance(stream, TextIOWrapper):  # a quotation must not crash a terminal that lacks a character
                 stream.reconfigure(errors="backslashreplace")
         try:
-            return super().invoke(ctx)
+            done = super().invoke(ctx)
+            sys.stdout.flush()
+            return done
         except ParsnlpError as error:
             typer.echo(f"parsnlp: {error}", err=True)
             raise typer.Exit(MISUSE) from None
         except KeyboardInterrupt:
             typer.echo("parsnlp: interrupted", err=True)
             raise typer.Exit(INTERRUPTED) from None
+        except OSError as error:
+            if error.filename is not None or error.errno == errno.EPIPE:  # not our stream's, or a reader that left
+                raise
+            typer.echo(f"parsnlp: the output cannot be written ({error.strerror})", err=True)
+            raise typer.Exit(MISUSE) from None
 
 
 _HELP = """Find pars defects (spondylolysis) and vertebral slips (spondylolisthesis) in clinical notes and suggest
@@ -204,7 +212,6 @@ def _code_file(
         terminal.show_note(out, result, decoded.text)
         out.print()
     terminal.show_lines(out, explain.lines(result, text) if full else explain.summary(result, text))
-    sys.stdout.flush()
 
 
 @app.command()

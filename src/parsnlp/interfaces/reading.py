@@ -158,6 +158,12 @@ def rows(path: Path) -> Iterator[tuple[str, Mapping[str, object] | Failure]]:
                 yield where, _row(line, where)
 
 
+def count_rows(path: Path) -> int:
+    """How many rows a JSON-lines file has. Raises `InputError` when it cannot be opened."""
+    with _open(path) as stream:
+        return sum(1 for line in stream if line.strip())
+
+
 def _row(line: bytes, where: str) -> Mapping[str, object] | Failure:
     try:
         row = json.loads(line.decode("utf-8"))
