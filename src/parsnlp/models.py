@@ -6,9 +6,11 @@ Every `start`, `end` is a 0-based code-point offset into the document's text exa
 
 from __future__ import annotations
 
+import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticSerializationError
 
 Condition = Literal["spondylolysis", "spondylolisthesis", "traumatic_fracture"]
 Assertion = Literal["affirmed", "negated", "uncertain", "hypothetical", "historical", "family", "generic"]
@@ -41,6 +43,13 @@ class Note(_Model):
     setting: Setting | None = None
     author: str | None = None
     encounter: str | None = None
+
+    @field_validator("date")
+    @classmethod
+    def _calendar(cls, value: str | None) -> str | None:
+        if value is not None:
+            datetime.date.fromisoformat(value)
+        return value
 
 
 class Span(_Model):
@@ -272,11 +281,15 @@ class Result(_Model):
 
     def to_json(self, text: bool = True) -> str:
         """The result as one line of JSON; `text=False` leaves every quotation of the note out (offsets stay)."""
-        if text:
-            return self.model_dump_json()
         import json
 
-        return json.dumps(_without_text(self.model_dump(mode="json")), ensure_ascii=False, separators=(",", ":"))
+        if text:
+            try:
+                return self.model_dump_json()
+            except PydanticSerializationError:
+                # A quotation holds a lone surrogate, which JSON can carry only as an escape.
+                return json.dumps(self.model_dump(), separators=(",", ":"))
+        return json.dumps(_without_text(self.model_dump()), ensure_ascii=False, separators=(",", ":"))
 
 
 _QUOTING = frozenset({"text", "detail", "says", "reason"})
@@ -285,6 +298,6 @@ _QUOTING = frozenset({"text", "detail", "says", "reason"})
 def _without_text(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_text(child) for key, child in value.items() if key not in _QUOTING}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_without_text(child) for child in value]
     return value

@@ -9,6 +9,7 @@ from parsnlp.coding.drafts import CodeBook, Draft, site_spans, site_words, uniqu
 from parsnlp.coding.excludes import p_c6, p_x2
 from parsnlp.coding.injuries import injury_drafts, p_c7
 from parsnlp.coding.sites import p_c3, p_c4_single_vertebra
+from parsnlp.extract.findings import Found
 from parsnlp.models import Alternative, Code, Condition, Drg, Step, Suppressed
 from parsnlp.resolve import Record, Resolved, Site
 
@@ -77,26 +78,39 @@ def _acquired(book: CodeBook, record: Record, item: Resolved, rule: str) -> Draf
 
 def _refused(book: CodeBook, record: Record, item: Resolved) -> Suppressed:
     """The code that a condition not coded would have had, and why it is refused."""
-    spans = tuple(record.at(found) for found in item.deciding)
+    ghost = Resolved(item.condition, item.assertion, item.found, item.deciding, [], flags=set())
+    for found in item.deciding:
+        ghost.sites += [Site(e.value, e.category, record.evidence(found, e), e.how) for e in found.attributes.levels]
     if item.condition == "traumatic_fracture":
-        code = "S12-S32"
-        display = "vertebral fracture or dislocation"
+        drafts = injury_drafts(book, record, ghost, [])
+        code = drafts[0].code if drafts else book.tables["fractures"]["lumbar"]["unspecified"][0] + "A"
     else:
-        ghost = Resolved(item.condition, item.assertion, item.found, item.deciding, [], flags=set())
-        for found in item.deciding:
-            ghost.sites += [
-                Site(e.value, e.category, record.evidence(found, e), e.how) for e in found.attributes.levels
-            ]
         character, _ = p_c3(book, ghost)
         code = f"{book.families[item.condition]}{character}"
-        display = book.title(code)
-    ruling = item.deciding[-1].ruling
-    word = item.deciding[-1]
-    text = record.at(word).text
-    rule = item.steps[-1].rule if item.steps and item.steps[-1].rule == "P-A4" else ruling.rule
-    return Suppressed(
-        code=code, display=display, rule=rule, reason=f"{item.assertion}: “{text}” — {ruling.says}", evidence=spans
+    last = item.deciding[-1]
+    count = (
+        "the only mention is" if len(item.found) == 1 else f"no mention states it as present; it is {item.assertion}:"
     )
+    says = f"{count} {last.ruling.says}" if len(item.found) == 1 else count
+    rule = item.steps[-1].rule if item.steps and item.steps[-1].rule == "P-A4" else last.ruling.rule
+    return Suppressed(
+        code=code,
+        display=book.title(code),
+        rule=rule,
+        reason=f"{says} “{_quoted(record, last)}”",
+        evidence=tuple(record.at(found) for found in item.deciding),
+    )
+
+
+def _quoted(record: Record, found: Found) -> str:
+    """The mention with its nearest deciding cue, when they stand close together: “no spondylolisthesis”."""
+    text = record.documents[found.document].reading.text
+    start, end = found.mention.start, found.mention.end
+    for cue in found.ruling.cues[-1:]:
+        start, end = min(start, cue.start), max(end, cue.end)
+    if end - start > 80:
+        start, end = found.mention.start, found.mention.end
+    return " ".join(text[start:end].split())
 
 
 def _code(book: CodeBook, record: Record, draft: Draft) -> Code:

@@ -118,7 +118,7 @@ def p_a7(mention: Mention, context: Context) -> Ruling | None:
     """P-A7: an imaging report's indication is hypothetical unless it is plainly known disease."""
     report = context.kind in REPORTS
     if not (
-        context.section == "indication" and (report or context.kind is None) or context.section == "history" and report
+        (context.section == "indication" and (report or context.kind is None)) or (context.section == "history" and report)
     ):
         return None
     known = _of(mention, "known")

@@ -44,7 +44,7 @@ class Evidence:
     value: str
     start: int
     end: int
-    rule: str
+    rule: str | None
     how: str = "bound"
 
 
@@ -77,7 +77,7 @@ class _Modifier:
     value: str
     start: int
     end: int
-    rule: str
+    rule: str | None
 
 
 _LANES = {
@@ -160,7 +160,7 @@ class Binder:
         found: list[_Modifier] = []
         for level in spine.find(clean.text):
             if not any(start <= level.start and level.end <= end for start, end in owners):
-                found += [_Modifier("level", name, level.start, level.end, "level") for name in level.names]
+                found += [_Modifier("level", name, level.start, level.end, None) for name in level.names]
         for category, matcher in self._modifiers.items():
             for match in matcher.find(clean):
                 if any(start <= match.start and match.end <= end for start, end in owners):
@@ -306,7 +306,7 @@ class Binder:
             if not _ROW_END.match(text, end) and not wide:
                 return []
         start, stop = clean.span(at, end)
-        return [Evidence("level", name, start, stop, "level", "row") for name in level.names]
+        return [Evidence("level", name, start, stop, None, "row") for name in level.names]
 
     def _shares(
         self,

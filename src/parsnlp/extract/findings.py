@@ -100,7 +100,7 @@ class Finder:
         self._study = re.compile(rules.vocabulary["study"])
         # A line that reports a study: its name, perhaps region and date, then a colon or dash.
         self._study_line = re.compile(
-            rf"(?:outside |repeat |prior |recent |standing |lumbar |new |today's |supine |upright )*{rules.vocabulary['study']}\b[^.;]{{0,60}}?(?::| - |\.|,? report pasted)"
+            rf"(?:radiology |radiologist's |formal |official |report of |outside |repeat |prior |recent |standing |lumbar |new |today's |supine |upright )*(?:{rules.vocabulary['study']}|report)\b[^.;]{{0,60}}?(?::| - |\.|,? report pasted)"
         )
 
     def find(self, note: Note, reading: Reading, number: int) -> DocumentReading:
@@ -165,7 +165,8 @@ class Finder:
                 flags |= {
                     match.rule.value or ""
                     for match in self._correction.find(reading.clean(before))
-                    if match.rule.value in ("overrule", "correction") and "my" not in match.text
+                    if (match.rule.value == "overrule" and "my" not in match.text)
+                    or (match.rule.value == "correction" and "error" in match.text)
                 }
         section = reading.section(here.start)
         if section is not None and section.category == "addendum":
@@ -194,10 +195,13 @@ class Finder:
             if at == 0 or sentences[at - 1].item != sentences[at].item:
                 lead = reading.clean(at).text
                 study = self._study_line.match(lead)
-                if study is not None and (at < mention.sentence or study.end() <= mention.clean_start):
-                    return "imaging"
-                if section is not None or sentences[at].item == sentences[mention.sentence].item and ":" in lead[:40]:
-                    break
+                if at == mention.sentence or sentences[at].item == sentences[mention.sentence].item:
+                    if study is not None and (at < mention.sentence or study.end() <= mention.clean_start):
+                        return "imaging"
+                    if section is not None:
+                        break
+                elif lead.endswith((":", "pasted")):
+                    return "imaging" if study is not None else "provider"
             at -= 1
         return "provider"
 

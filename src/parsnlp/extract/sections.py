@@ -19,7 +19,7 @@ _DATED = re.compile(
 _INLINE = re.compile(
     r"(?<=[.;:!?)\]])\s+([A-Za-z][A-Za-z /&]{0,30}?):(?=\s)|[ \t]{3,}([A-Za-z][A-Za-z /&]{0,30}?):(?=\s)"
 )
-_SHAPE = re.compile(r"\s*(?:[*_#]+\s*)?([A-Za-z][\w /&().,'+-]{0,45}?)(?:\*\*|__)?\s*:(?:\s|$|\*)")
+_SHAPE = re.compile(r"\s*(?:[*_#]+\s*)?([A-Za-z][\w /&().,'+-]{0,60}?)(?:\*\*|__)?\s*:(?:\s|$|\*)")
 
 
 @dataclass(frozen=True, slots=True)
