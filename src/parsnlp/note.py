@@ -178,7 +178,7 @@ _LIST_NUMBER = re.compile(
     r"(?<=[.;:,!?)\]])\s+(?=\(?[1-9]\d?[.)]\s+[A-Za-z])|\s+(?=\(?[1-9]\d?\)\s+[A-Za-z])|\s{2,}(?=[1-9]\.\s+[A-Z])"
 )
 _CELL = re.compile(r"(?:[ ]{3,}|[ ]*\t[ \t]*|[ ]+\|[ ]+)(?=[A-Za-z][A-Za-z0-9 /&.'-]{0,30}:(?:\s|$))")
-_ANSWER = re.compile(r"\s*(?:A:\s*)?(?:yes|no|none|y|n)\b", re.I)
+_ANSWER = re.compile(r"\s*(?:A:\s*)?(?:yes|no|none|y|n|not (?:seen|present|identified|noted)|negative|denied)\b", re.I)
 _BOX_ANSWER = re.compile(r"\s*(?:yes|no|y|n|present|absent|none|n/a|positive|negative|denies)\b", re.I)
 _WORD = re.compile(r"\S+")
 _OPEN_ENDING = re.compile(

@@ -47,10 +47,7 @@ class Resolved:
     def levels(self) -> tuple[str, ...]:
         """Level names; of a slip, a vertebra that belongs to a named segment is not listed beside it."""
         names = spine.order(site.name for site in self.sites if site.kind == "level")
-        if self.condition != "spondylolisthesis":
-            return names
-        paired = {vertebra for name in names if "-" in name for vertebra in spine.members(name)}
-        return tuple(name for name in names if name not in paired)
+        return spine.segments_first(names) if self.condition == "spondylolisthesis" else names
 
     @property
     def regions(self) -> tuple[str, ...]:

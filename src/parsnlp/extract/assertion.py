@@ -39,7 +39,7 @@ def decide(mention: Mention, context: Context) -> Ruling:
         p_a9_box(mention, context)
         or p_f3_generic(mention, context)
         or p_f3_family(mention, context)
-        or p_f3_intact(mention, context)
+        or p_f3_worded(mention, context)
         or p_f3_hypothetical(mention, context)
         or p_a1(mention, context)
         or p_a7(mention, context)
@@ -91,10 +91,12 @@ def p_f3_family(mention: Mention, context: Context) -> Ruling | None:
     return None
 
 
-def p_f3_intact(mention: Mention, context: Context) -> Ruling | None:
-    """P-F3: the mention itself says that the pars is whole."""
+def p_f3_worded(mention: Mention, context: Context) -> Ruling | None:
+    """P-F3: the mention's own words settle it: "the pars is intact", "L5 has not slipped", "may be broken"."""
     if mention.rule.value == "negated":
-        return Ruling("negated", "P-F3", "the pars is said to be whole")
+        return Ruling("negated", "P-F3", "said in so many words not to be there")
+    if mention.rule.value == "uncertain":
+        return Ruling("uncertain", "P-F3", "said in so many words to be uncertain")
     return None
 
 
@@ -118,7 +120,8 @@ def p_a7(mention: Mention, context: Context) -> Ruling | None:
     """P-A7: an imaging report's indication is hypothetical unless it is plainly known disease."""
     report = context.kind in REPORTS
     if not (
-        (context.section == "indication" and (report or context.kind is None)) or (context.section == "history" and report)
+        (context.section == "indication" and (report or context.kind is None))
+        or (context.section == "history" and report)
     ):
         return None
     known = _of(mention, "known")

@@ -31,6 +31,8 @@ _REGION_OF_STUDY = re.compile(
 _STUDY_OF_REGION = re.compile(
     rf"{_STUDY}(?: (?:scan|of|the|exam|examination|:|-|standing|upright|limited|complete|cervical|thoracic|lumbar|and))* ?[:-]?\s*$"
 )
+_LISTED = re.compile(r"|(?:,|;)?(?: and| &| or| plus| as well as)? ?(?:at |the |also )?|/")
+_UPON = re.compile(r"\b(?:on|over|upon|with respect to|relative to|in relation to)(?: the)? $")
 _HEDGE = re.compile(
     r"(?:likely|possibly|probably|presumably|possible|probable|perhaps|suspected|maybe|\?|questionably|presumed|not|no|versus|vs|or)(?: (?:be|a|an|due to|secondary to|related to|in|felt to be|from))*\s*$"
 )
@@ -107,11 +109,10 @@ class Binder:
         """The attributes of each of the sentence's `mentions`, in their order."""
         clean = reading.clean(number)
         text = clean.text
-        heads = self._heads(clean, mentions)
-        modifiers = self._find(clean, heads)
+        heads, taken = self._heads(clean, mentions)
+        modifiers = self._find(clean, taken)
         bare = _blank(text, modifiers)
         found = [Attributes() for _ in mentions]
-        located: dict[int, list[_Modifier]] = {}
         loose: list[_Modifier] = []
         owned: dict[int, list[_Modifier]] = {}
 
@@ -120,8 +121,8 @@ class Binder:
             lane = getattr(found[mention], _LANES[modifier.category])
             lane.append(Evidence(modifier.category, modifier.value, start, end, modifier.rule, how))
 
-        for modifier in modifiers:
-            head, how = self._owner(bare, modifier, heads)
+        owners = self._owners_of(text, bare, modifiers, heads)
+        for modifier, (head, how) in zip(modifiers, owners, strict=True):
             if head is None:
                 loose.append(modifier)
                 continue
@@ -131,32 +132,34 @@ class Binder:
                 continue
             if how == "near" and modifier.category not in ("level", "region"):
                 continue
-            if modifier.category in ("etiology", "chronicity") and _HEDGE.search(text[: modifier.start][-40:]):
-                if modifier.value not in ("acquired", "nontraumatic", "nonunion", "healed", "healing"):
-                    continue
-            if modifier.category in ("grade",) and mentions[head.mention].rule.category == "spondylolysis":
+            hedged = modifier.category in ("etiology", "chronicity") and _HEDGE.search(text[: modifier.start][-40:])
+            if hedged and modifier.value not in ("acquired", "nontraumatic", "nonunion", "healed", "healing"):
                 continue
-            located.setdefault(head.mention, []).append(modifier)
+            if modifier.category == "grade" and mentions[head.mention].rule.category == "spondylolysis":
+                continue
             give(head.mention, modifier)
         self._spread(loose, heads, mentions, found, give)
         self._rows(reading, number, mentions, found)
         self._shares(clean, text, heads, owned, mentions, found)
         for mention, attributes in zip(mentions, found, strict=True):
             self._study_regions(text, clean, attributes)
-            self._own_direction(mention, attributes, text)
+            self._own_direction(mention, attributes)
+            _pair_vertebrae(text, clean, mention, attributes)
         return found
 
-    def _heads(self, clean: Clean, mentions: Sequence[Mention]) -> list[_Head]:
+    def _heads(self, clean: Clean, mentions: Sequence[Mention]) -> tuple[list[_Head], list[tuple[int, int]]]:
+        """The sentence's heads, and the spans of owners, inside which nothing is a modifier ("T2 hyperintensity")."""
         heads = [_Head(m.clean_start, m.clean_end, i, "mention") for i, m in enumerate(mentions)]
         spans = [(head.start, head.end) for head in heads]
         for match in self._owners.find(clean):
             if not any(start < match.end and match.start < end for start, end in spans):
                 heads.append(_Head(match.start, match.end, None, match.rule.value or "other"))
         heads.sort(key=lambda head: head.start)
-        return heads
+        taken = [(head.start, head.end) for head in heads if head.mention is None]
+        # A signal or sequence owns no level: edema "at the L5 pars" is that of the pars.
+        return [head for head in heads if head.kind != "study"], taken
 
-    def _find(self, clean: Clean, heads: Sequence[_Head]) -> list[_Modifier]:
-        owners = [(head.start, head.end) for head in heads if head.mention is None]
+    def _find(self, clean: Clean, owners: Sequence[tuple[int, int]]) -> list[_Modifier]:
         found: list[_Modifier] = []
         for level in spine.find(clean.text):
             if not any(start <= level.start and level.end <= end for start, end in owners):
@@ -170,6 +173,24 @@ class Binder:
                     found.append(_Modifier(category, value, match.start, match.end, match.rule.id))
         found.sort(key=lambda modifier: (modifier.start, modifier.end))
         return found
+
+    def _owners_of(
+        self, text: str, bare: str, modifiers: Sequence[_Modifier], heads: Sequence[_Head]
+    ) -> list[tuple[_Head | None, str]]:
+        """Each modifier's head. Levels in a list ("L2-3 and L3-4") go together: right with the last, left with the first."""
+        owners = [self._owner(bare, modifier, heads) for modifier in modifiers]
+        places = [i for i, modifier in enumerate(modifiers) if modifier.category == "level"]
+        run: list[int] = []
+        for i in [*places, None]:
+            if i is not None and (not run or _LISTED.fullmatch(text[modifiers[run[-1]].end : modifiers[i].start])):
+                run.append(i)
+                continue
+            if len(run) > 1:
+                chosen = owners[run[-1]] if owners[run[-1]][1] == "right" else owners[run[0]]
+                for j in run:
+                    owners[j] = chosen
+            run = [i] if i is not None else []
+        return owners
 
     def _owner(self, bare: str, modifier: _Modifier, heads: Sequence[_Head]) -> tuple[_Head | None, str]:
         """The head a modifier stands with and how it was found; (None, 'loose') when it heads its own clause."""
@@ -355,13 +376,33 @@ class Binder:
             )
         attributes.regions[:] = kept
 
-    def _own_direction(self, mention: Mention, attributes: Attributes, text: str) -> None:
+    @staticmethod
+    def _own_direction(mention: Mention, attributes: Attributes) -> None:
         if mention.rule.category == "spondylolysis":
             attributes.directions.clear()
             return
         inside = [e for e in attributes.directions if mention.start <= e.start and e.end <= mention.end]
         if inside:
             attributes.directions[:] = inside[:1]
+
+
+def _pair_vertebrae(text: str, clean: Clean, mention: Mention, attributes: Attributes) -> None:
+    """ "L3 anterolisthesis on L4" names the segment L3-L4."""
+    singles = [evidence for evidence in attributes.levels if "-" not in evidence.value]
+    if mention.rule.category == "spondylolysis" or not singles or len({e.value for e in singles}) != len(attributes.levels):
+        return
+    last = singles[-1]
+    at = clean.offset(last.start)
+    if not _UPON.search(text[:at]):
+        return
+    # The upper vertebra is bound too, or it is the subject: "L4 is mildly anterolisthetic on L5".
+    uppers = [level.names[0] for level in spine.find(text[: max(at, 0)]) if not level.segment]
+    segment = spine.pair(uppers[-1], last.value) if uppers else None
+    if segment and len(singles) <= 2:
+        attributes.levels[:] = [
+            Evidence(e.category, segment, e.start, e.end, e.rule, e.how) if e in singles else e
+            for e in attributes.levels
+        ]
 
 
 def _words(gap: str) -> list[str]:

@@ -60,7 +60,9 @@ class Found:
 
     @property
     def levels(self) -> tuple[str, ...]:
-        return spine.order(evidence.value for evidence in self.attributes.levels)
+        """Level names; of a slip, a vertebra that belongs to a named segment is not listed beside it."""
+        names = spine.order(evidence.value for evidence in self.attributes.levels)
+        return spine.segments_first(names) if self.condition == "spondylolisthesis" else names
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -335,14 +337,17 @@ class Finder:
         """The region that a report's title lines name ("XR LUMBAR SPINE"); for clinic notes none."""
         if reading.kind not in ("radiology", None):
             return None
-        seen = 0
         for number in range(min(len(reading.layout.sentences), 14)):
             clean = reading.clean(number)
             section = reading.section(clean.start)
-            if section is not None and section.category in ("indication", "impression", "findings", "history") and seen:
-                if section.start <= clean.start:
-                    break
-            seen += 1
+            body = section is not None and section.start <= clean.start
+            if (
+                number
+                and section is not None
+                and body
+                and section.category in ("indication", "impression", "findings", "history")
+            ):
+                break
             if self._study.search(clean.text) or self._modality.find(clean) or number < 3:
                 evidence = self._film(clean)
                 if evidence is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 SPINE: tuple[str, ...] = (
@@ -44,8 +44,8 @@ _CARDINAL = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _BODY = (
     rf"(?:(?P<letter>[ctdls])(?:[ .-]?(?P<number>\d{{1,2}})|[ -](?P<word>{_CARDINAL}))(?![0-9])(?![a-z](?!\d))(?!\.\d)"
     rf"|(?P<ordinal>{_ORDINAL}) (?P<region>cervical|thoracic|dorsal|lumbar|sacral)(?! (?:visit|view|injection|level|surgery|mri|ct))"
-    r"|(?P<named>atlas|occiput|c-?0)(?![a-z])"
-    r"|(?P<axis>axis)(?= (?:vertebra|fracture|pars|pedicle))|(?P<sacrum>sacrum)(?![a-z]))"
+    r"|l(?P<roman>v|iv|iii)(?![a-z0-9])|(?P<named>atlas|occiput|c-?0)(?![a-z])"
+    r"|(?P<axis>axis)(?= (?:vertebra|fracture|pars|pedicle)|[,.;]|$)|(?P<sacrum>sacrum)(?![a-z]))"
 )
 _VERTEBRA = re.compile(rf"(?<![a-z0-9]){_BODY}")
 _NEXT = re.compile(_BODY)
@@ -135,6 +135,8 @@ def _name(match: re.Match[str] | None) -> str | None:
         name = f"{_LETTERS[match.group('letter')]}{number}"
     elif match.group("ordinal"):
         name = f"{_LETTERS[match.group('region')]}{_ORDINALS[match.group('ordinal')]}"
+    elif match.group("roman"):
+        name = {"v": "L5", "iv": "L4", "iii": "L3"}[match.group("roman")]
     elif match.group("named"):
         name = "C1" if match.group("named") == "atlas" else "C0"
     elif match.group("axis"):
@@ -189,6 +191,18 @@ def members(level: str) -> tuple[str, ...]:
 def order(names: Iterable[str]) -> tuple[str, ...]:
     """Level names without repeats, from above down, a vertebra before the segment it begins."""
     return tuple(sorted(set(names), key=lambda name: (_PLACE[members(name)[0]], len(members(name)))))
+
+
+def segments_first(names: Sequence[str]) -> tuple[str, ...]:
+    """Level names without the single vertebrae that belong to a segment among them."""
+    paired = {vertebra for name in names if "-" in name for vertebra in members(name)}
+    return tuple(name for name in names if name not in paired)
+
+
+def pair(upper: str, lower: str) -> str | None:
+    """The segment of two neighbouring vertebrae, told in either order; None when they do not touch."""
+    found = _between(upper, lower) or _between(lower, upper)
+    return found[0] if len(found) == 1 else None
 
 
 def touch(one: str, other: str) -> bool:

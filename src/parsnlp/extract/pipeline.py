@@ -39,6 +39,9 @@ FLAGS = {
 
 _registered = False
 _TOKEN = re.compile(r"\w+|([^\w\s])\1*|\s+")
+_PRONOUN = re.compile(
+    r"(?:it|this|that|these|they|both|the (?:finding|defect|diagnosis|possibility|suspicion|question))(?![a-z0-9-])"
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -502,6 +505,7 @@ class ContextCues(_Component):
         modifiers: list[Any] = []
         edges: list[Any] = []
         intros: dict[int, list[Cue]] = {}
+        spoken = {number for number, _ in page.spans}
         for number, placed in page.spans:
             clean = reading.clean(number)
             targets = [(match.start, match.end) for match, _, _ in placed]
@@ -528,6 +532,8 @@ class ContextCues(_Component):
                 modifiers.append(modifier)
             for (match, start, end), hit in zip(placed, reached, strict=True):
                 cues = [made[id(scope)][1] for scope in hit] + carried
+                if match is placed[-1][0]:
+                    cues += self._echo(reading, number, spoken)
                 target: Any = doc.char_span(start + at, end + at, label=match.rule.category, alignment_mode="expand")
                 modified = [made[id(scope)][0] for scope in hit]
                 target._.modifiers = tuple(modified)
@@ -535,6 +541,22 @@ class ContextCues(_Component):
                 page.mentions.append(Mention(match.rule, start, end, number, match.start, match.end, tuple(cues)))
         doc._.context_graph = ConTextGraph(list(doc.ents), modifiers, edges)
         return doc
+
+    def _echo(self, reading: Reading, number: int, spoken: set[int]) -> list[Cue]:
+        """Cues of a next sentence that speaks of the last mention by a pronoun: "It was ruled out on CT."."""
+        sentences = reading.layout.sentences
+        after = number + 1
+        if after >= len(sentences) or after in spoken or sentences[after].block != sentences[number].block:
+            return []
+        clean = reading.clean(after)
+        pronoun = _PRONOUN.match(clean.text)
+        if pronoun is None:
+            return []
+        return [
+            Cue(scope.match.rule, *clean.span(scope.match.start, scope.match.end), scope.match.text)
+            for scope in self.context.scopes(clean, [(0, pronoun.end())])
+            if scope.reaches(0, pronoun.end()) and scope.match.rule.category in ("negated", "uncertain", "historical")
+        ]
 
     def _intro(self, reading: Reading, number: int, intros: dict[int, list[Cue]]) -> list[Cue]:
         """Cues carried from a line like "Negative for:" to the list items under it."""

@@ -204,7 +204,11 @@ class Kinds:
             "medications",
         }:
             return "radiology"
-        if {"technique", "impression"} <= categories and not categories & {"present", "plan", "past"}:
+        if (
+            "technique" in categories
+            and categories & {"impression", "findings", "indication", "history"}
+            and not categories & {"present", "plan", "past"}
+        ):
             return "radiology"
         if "operative_diagnosis" in categories and "procedure" in categories:
             return "operative"
