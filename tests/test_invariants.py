@@ -431,7 +431,9 @@ def test_repr_shows_no_note_text(canary: str) -> None:
     assert result.codes
     assert result.imaging
     assert result.conservative_care
-    shown = "".join(f"{item!r}{item!s}" for item in (note, result, *result.findings, *result.codes, *result.queries, extractor()))
+    shown = "".join(
+        f"{item!r}{item!s}" for item in (note, result, *result.findings, *result.codes, *result.queries, extractor())
+    )
     assert canary not in shown
     words = {quote for *_, quote in quoted(result) if len(quote.split()) > 1}
     assert "pars interarticularis defects" in words
@@ -439,7 +441,9 @@ def test_repr_shows_no_note_text(canary: str) -> None:
 
 
 def test_json_without_text_quotes_nothing(canary: str) -> None:
-    text = f"IMPRESSION: Bilateral pars interarticularis defects of {canary} at L5. Boston brace, Dr {canary}, no slip.\n"
+    text = (
+        f"IMPRESSION: Bilateral pars interarticularis defects of {canary} at L5. Boston brace, Dr {canary}, no slip.\n"
+    )
     result = extractor().extract(text)
     shown = result.to_json(text=False)
     assert canary not in shown

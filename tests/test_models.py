@@ -135,7 +135,12 @@ def test_wrong_values_are_refused(model: type[BaseModel], fields: dict[str, Any]
 
 @pytest.mark.parametrize("field", ["date", "setting", "text"])
 def test_a_refusal_does_not_quote_the_note(field: str, canary: str) -> None:
-    given: dict[str, Any] = {"text": canary, "date": None, "setting": None, field: canary if field != "text" else [canary]}
+    given: dict[str, Any] = {
+        "text": canary,
+        "date": None,
+        "setting": None,
+        field: canary if field != "text" else [canary],
+    }
     with pytest.raises(ValidationError) as caught:
         Note(**given)
     assert canary not in str(caught.value)

@@ -11,7 +11,7 @@ import pytest
 
 from parsnlp import rules
 from parsnlp.coding import icd10cm
-from parsnlp.coding.assign import Coder
+from parsnlp.coding.drafts import CodeBook
 from parsnlp.extract.levels import SPINE, members
 from parsnlp.models import Policy
 
@@ -35,9 +35,7 @@ CHARACTERS = {
 # P-C8: other (arch) fracture and unspecified fracture, displaced first where the code says so.
 FRACTURES = {
     "C1": (["S12.030", "S12.031"], ["S12.000", "S12.001"]),
-    **{
-        f"C{n}": ([f"S12.{n - 1}90", f"S12.{n - 1}91"], [f"S12.{n - 1}00", f"S12.{n - 1}01"]) for n in range(2, 8)
-    },
+    **{f"C{n}": ([f"S12.{n - 1}90", f"S12.{n - 1}91"], [f"S12.{n - 1}00", f"S12.{n - 1}01"]) for n in range(2, 8)},
     **{f"T{n}": ([f"S22.0{n}8"], [f"S22.0{n}9"]) for n in range(1, 5)},
     **{f"T{n}": ([f"S22.0{(n + 5) // 2}8"], [f"S22.0{(n + 5) // 2}9"]) for n in range(5, 13)},
     **{f"L{n}": ([f"S32.0{n}8"], [f"S32.0{n}9"]) for n in range(1, 6)},
@@ -62,8 +60,8 @@ def tables() -> dict[str, Any]:
 
 
 @functools.cache
-def coder() -> Coder:
-    return Coder(tables(), EDITION, Policy())
+def book() -> CodeBook:
+    return CodeBook(tables(), EDITION, Policy())
 
 
 def stems() -> Iterator[str]:
@@ -78,7 +76,7 @@ def stems() -> Iterator[str]:
 
 @pytest.mark.parametrize("level", CHARACTERS)
 def test_the_character_of_each_level(level: str) -> None:
-    region = coder().region_of(level)
+    region = book().region_of(level)
     assert region is not None
     assert tables()["regions"][region]["character"] == CHARACTERS[level]
 
@@ -90,12 +88,12 @@ def test_every_vertebra_and_every_segment_has_one_region() -> None:
     assert sorted(listed) == sorted(wanted)
     assert len(listed) == len(set(listed))
     for name in wanted:
-        assert coder().region_of(name) is not None, name
+        assert book().region_of(name) is not None, name
 
 
 def test_no_region_of_what_is_no_level() -> None:
     for name in ("L7", "L5-S2", "lumbar", "", "S1-L5"):
-        assert coder().region_of(name) is None
+        assert book().region_of(name) is None
 
 
 def test_regions_are_numbered_from_above_down() -> None:

@@ -63,7 +63,25 @@ def test_find(text: str, wanted: list[tuple[str, ...]]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "L7", "C8", "T13", "S6", "L0", "L45", "class5", "cl5", "xl5", "5 lumbar", "t2.5", "sacrum", "l5.5 mm", "grade 1", "on s", "12/5"],
+    [
+        "",
+        "L7",
+        "C8",
+        "T13",
+        "S6",
+        "L0",
+        "L45",
+        "class5",
+        "cl5",
+        "xl5",
+        "5 lumbar",
+        "t2.5",
+        "sacrum",
+        "l5.5 mm",
+        "grade 1",
+        "on s",
+        "12/5",
+    ],
 )
 def test_not_a_level(text: str) -> None:
     assert names(text) == []
@@ -106,7 +124,13 @@ def test_order() -> None:
 
 @pytest.mark.parametrize(
     ("one", "other", "wanted"),
-    [("L5", "L5-S1", True), ("L4-L5", "L5-S1", True), ("L4", "L5-S1", False), ("L5", "L5", True), ("C4-C5", "L4-L5", False)],
+    [
+        ("L5", "L5-S1", True),
+        ("L4-L5", "L5-S1", True),
+        ("L4", "L5-S1", False),
+        ("L5", "L5", True),
+        ("C4-C5", "L4-L5", False),
+    ],
 )
 def test_touch(one: str, other: str, wanted: bool) -> None:
     assert levels.touch(one, other) is wanted
@@ -120,7 +144,12 @@ def test_substitute() -> None:
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(
-    st.lists(st.one_of(st.text("lstcd0123456789-/ ,.", max_size=6), st.sampled_from(["l5-s1", " on ", " to ", "fifth lumbar"])), max_size=12).map("".join)
+    st.lists(
+        st.one_of(
+            st.text("lstcd0123456789-/ ,.", max_size=6), st.sampled_from(["l5-s1", " on ", " to ", "fifth lumbar"])
+        ),
+        max_size=12,
+    ).map("".join)
 )
 def test_any_text(text: str) -> None:
     found = levels.find(text)

@@ -65,7 +65,9 @@ def test_clean_keeps_a_level_cut_at_the_line_end_apart_from_a_word() -> None:
     assert "-" in clean("L5-\nS1")
 
 
-@pytest.mark.parametrize("text", ["abc", "\u0130", "\ufb03", "\u017f", "\u00df", "e\u0301", "\u1e9e", "\U0001f600", "\ud800", "\u0345"])
+@pytest.mark.parametrize(
+    "text", ["abc", "\u0130", "\ufb03", "\u017f", "\u00df", "e\u0301", "\u1e9e", "\U0001f600", "\ud800", "\u0345"]
+)
 def test_fold_keeps_the_length(text: str) -> None:
     assert len(fold(text)) == len(text)
 
@@ -204,7 +206,9 @@ def test_no_sentence_is_longer_than_a_block(unit: str) -> None:
     assert all(item.end - item.start <= MAX_BLOCK for item in layout(text).sentences)
 
 
-@pytest.mark.parametrize("unit", ["x", "_", " ", "x ", "x. ", "\n", "a\n", "1. ", "[ ] ", ".", "-\n", ": ", "(", "\t"], ids=repr)
+@pytest.mark.parametrize(
+    "unit", ["x", "_", " ", "x ", "x. ", "\n", "a\n", "1. ", "[ ] ", ".", "-\n", ": ", "(", "\t"], ids=repr
+)
 def test_layout_is_linear(unit: str) -> None:
     """200,000 characters of anything are laid out in seconds; a quadratic layout would take minutes."""
     text = unit * (200_000 // len(unit))

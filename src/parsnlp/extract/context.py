@@ -65,7 +65,7 @@ class Context:
         found = []
         for cue in cues:
             into = min((start for start, _ in targets if cue.start < start < cue.end), default=None)
-            if into is not None and cue.rule.direction == "forward":
+            if into is not None:
                 cue = replace(cue, end=into)  # "no acute" before "acute fracture of the lamina"
             if any(start < cue.end and cue.start < end for start, end in targets):
                 continue
@@ -121,8 +121,11 @@ def p_a8(hits: list[Match]) -> list[Match]:
 
 
 def _without(hits: list[Match], pseudo: list[Match]) -> list[Match]:
-    cues = [hit for hit in hits if not _terminates(hit) and hit.rule.category != "known"]
-    silenced = set(map(id, cues)) - set(map(id, silence(cues, pseudo)))
+    silenced: set[int] = set()
+    for category in {hit.rule.category for hit in pseudo}:
+        cues = [hit for hit in hits if hit.rule.category == category]
+        left = silence(cues, [hit for hit in pseudo if hit.rule.category == category])
+        silenced |= {id(hit) for hit in cues} - {id(hit) for hit in left} - {id(hit) for hit in pseudo}
     return [hit for hit in hits if id(hit) not in silenced]
 
 
