@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib.util
 import itertools
 import json
 import random
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from parsnlp.errors import InputError
 from parsnlp.evaluation import Evaluation, evaluate, evaluate_file
 from parsnlp.evaluation.compare import Scored, match, same
 from parsnlp.evaluation.figures import SEED, Tally, proportion
-from parsnlp.evaluation.gold import GoldMention, read_file, read_rows
+from parsnlp.evaluation import gold as golden
+from parsnlp.evaluation.gold import GoldMention, read_archive, read_file, read_rows
 from parsnlp.evaluation.score import Scorer
 from parsnlp.extractor import Extractor, load
+from parsnlp.interfaces import cli, sealed
 from parsnlp.models import (
     Care,
     Code,
@@ -701,3 +707,195 @@ def test_bad_files(tmp_path: Path, extractor: Extractor) -> None:
         evaluate_file(write(tmp_path, {"text": "a", "codes": []}), extractor, unrelated=tmp_path / "nowhere")
     with pytest.raises(InputError, match="row 1: field codes"):
         evaluate([{"text": "a"}], extractor)
+
+
+# --- sealed archives ---
+
+
+SEALED_ROWS = [
+    {
+        "id": "secret1",
+        "file": "notes/secret1.txt",
+        "codes": ["M43.16"],
+        "strict_codes": ["M43.16"],
+        "kind": "radiology",
+    },
+    {"id": "secret2", "file": "notes/secret2.txt", "codes": ["M43.07"], "strict_codes": [], "kind": "consult"},
+]
+SEALED_NOTES = {
+    "notes/secret1.txt": "\ufeffIMPRESSION:\r\nAnterolisthesis of L4 on L5.\r\n",
+    "notes/secret2.txt": "No spondylolisthesis.",
+}
+
+
+def archive(folder: Path, members: dict[str, str | bytes] | None = None, name: str = "sealed.zip") -> Path:
+    if members is None:
+        members = {"gold.jsonl": "".join(json.dumps(row) + "\n" for row in SEALED_ROWS), **SEALED_NOTES}
+    path = folder / name
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as pack:
+        for member, content in members.items():
+            pack.writestr(member, content)
+    return path
+
+
+def test_an_archive_reads_as_its_folder_does(tmp_path: Path, extractor: Extractor) -> None:
+    path = archive(tmp_path)
+    for member, text in SEALED_NOTES.items():
+        (tmp_path / member).parent.mkdir(exist_ok=True)
+        (tmp_path / member).write_bytes(text.encode())
+    write(tmp_path, *SEALED_ROWS)
+    assert read_archive(path) == read_file(tmp_path / "gold.jsonl")
+    before = sorted(tmp_path.rglob("*"))
+    scored = evaluate_file(path, extractor, sealed=True)
+    assert sorted(tmp_path.rglob("*")) == before  # nothing unpacked
+    assert scored.totals() == evaluate_file(tmp_path / "gold.jsonl", extractor, sealed=True).totals()
+    assert (scored.gold, share(scored.codes.exact), share(scored.strict.exact)) == ("sealed.zip", (1, 2), (2, 2))
+    with pytest.raises(InputError, match="scored with totals only"):
+        evaluate_file(path, extractor)
+
+
+def test_bad_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def says(path: Path, what: str) -> None:
+        with pytest.raises(InputError, match=what) as caught:
+            read_archive(path)
+        assert str(path) in str(caught.value) and "ZZZ" not in str(caught.value)
+
+    says(tmp_path / "none.zip", "cannot be read: No such file")
+    says(tmp_path, "cannot be read: Is a directory")
+    text = tmp_path / "text.zip"
+    text.write_text("ZZZ", encoding="utf-8")
+    says(text, "no zip archive, or a damaged one")
+    whole = archive(tmp_path).read_bytes()
+    damaged = tmp_path / "damaged.zip"
+    damaged.write_bytes(whole[:45] + bytes(byte ^ 0xFF for byte in whole[45:75]) + whole[75:])
+    says(damaged, "no zip archive, or a damaged one")
+    says(archive(tmp_path, {"notes/a.txt": "ZZZ"}), "holds no gold.jsonl")
+    says(archive(tmp_path, {"gold.jsonl": "\n"}), "holds no rows")
+    says(archive(tmp_path, {"gold.jsonl": '{"text": "ZZZ"}'}), "gold.jsonl:1: field codes")
+    outside = tmp_path / "outside.txt"
+    outside.write_text("ZZZ", encoding="utf-8")
+    for file in ("../outside.txt", str(outside), "notes/none.txt"):
+        row = json.dumps({"file": file, "codes": []})
+        says(archive(tmp_path, {"gold.jsonl": row}), "no such member of the archive")
+    locked = tmp_path / "locked.zip"
+    locked.write_bytes(
+        whole.replace(b"PK\x03\x04\x14\x00\x00", b"PK\x03\x04\x14\x00\x01").replace(
+            b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"
+        )
+    )
+    says(locked, "encrypted")
+    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(tmp_path / "twice.zip", "w") as pack:
+        pack.writestr("gold.jsonl", "{}")
+        pack.writestr("gold.jsonl", "{}")
+    says(tmp_path / "twice.zip", "two files of one name")
+    with zipfile.ZipFile(tmp_path / "lzma.zip", "w", zipfile.ZIP_LZMA) as pack:
+        pack.writestr("gold.jsonl", "{}")
+    says(tmp_path / "lzma.zip", "compressed otherwise than by deflate")
+
+
+def test_archives_have_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golden, "MOST_BYTES", 1024**2)
+    bomb = archive(tmp_path, {"gold.jsonl": "{}", "a": bytes(600_000), "b": bytes(600_000)}, "bomb.zip")
+    assert bomb.stat().st_size < 10_000
+    with pytest.raises(InputError, match="unpacks to more than 1 MiB"):
+        read_archive(bomb)
+    (tmp_path / "big.zip").write_bytes(bytes(1024**2 + 1))
+    with pytest.raises(InputError, match="larger than 1 MiB"):
+        read_archive(tmp_path / "big.zip")
+    monkeypatch.setattr(golden, "MOST_MEMBERS", 2)
+    with pytest.raises(InputError, match="holds 3 files; 2 is the most"):
+        read_archive(archive(tmp_path))
+
+
+def test_sealed_scoring_prints_totals_and_logs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, log = archive(tmp_path), tmp_path / "log.jsonl"
+    monkeypatch.setattr(sealed, "default_log", lambda: log)
+    monkeypatch.setattr(sealed, "default_archive", lambda: path)
+
+    def run(*arguments: str | Path) -> str:
+        done = CliRunner().invoke(cli.app, ["evaluate", *map(str, arguments)])
+        assert done.exit_code == 0, done.output
+        for word in ("secret", "listhesis of", "M43.16", "M43.07", "slip."):
+            assert word not in done.output
+        return done.stdout
+
+    assert "codes: exact set                                0.500 [0.095, 0.905]  1/2" in run(
+        "--sealed", path, "--no-log"
+    )
+    assert not log.exists()
+    run("--sealed")
+    json.loads(run("--sealed", path, "--json"))
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 2 and lines[0] == lines[1]
+    logged = json.loads(lines[0])
+    assert list(logged) == [
+        "archive", "digest", "rule_set", "engine", "notes", "kinds", "stress_fracture", "totals",
+    ]  # fmt: skip
+    assert (logged["archive"], logged["notes"], logged["kinds"]) == ("sealed.zip", 2, "inferred")
+    assert logged["digest"] == golden.digest(read_archive(path))
+    assert logged["totals"]["codes: exact set"] == {"right": 1, "of": 2}
+    assert logged["totals"]["codes: F1"] == {"tp": 1, "fp": 0, "fn": 1, "f1": 0.666667}
+    assert "secret" not in lines[0] and "M43.16" not in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--sealed", "--errors"], "--sealed gives totals only"),
+        (["gold.jsonl", "--no-log"], "--no-log goes with --sealed"),
+        ([], "name a gold file"),
+        (["a.zip"], "scored with totals only"),
+        (["--sealed", "absent.zip"], "cannot be read: No such file"),
+    ],
+)
+def test_misuse_of_sealed(arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealed, "append", lambda *_: pytest.fail("logged"))
+    done = CliRunner().invoke(cli.app, ["evaluate", *arguments])
+    assert done.exit_code == 2
+    assert says in done.stderr
+
+
+def test_the_log_of_a_checkout_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        sealed.append(tmp_path / "none" / "log.jsonl", {})
+
+
+# --- agreement of two annotations ---
+
+
+def test_agreement_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.spec_from_file_location("agreement", Path(__file__).parents[1] / "tools" / "agreement.py")
+    assert spec and spec.loader
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert doctest.testmod(tool).failed == 0
+    # by hand: 20 yes-yes, 5 yes-no, 10 no-yes, 15 no-no: observed 0.7, chance 0.5, kappa 0.4
+    pairs = [("y", "y")] * 20 + [("y", "n")] * 5 + [("n", "y")] * 10 + [("n", "n")] * 15
+    assert tool.kappa(pairs) == pytest.approx(0.4)
+    assert tool.kappa([]) is tool.kappa([(1, 1), (1, 1)]) is None
+    assert tool.kappa([(1, 2), (1, 2)]) == 0
+
+    def row(name: str, codes: list[str], assertion: str, **more: Any) -> dict[str, Any]:
+        mentions = [gold_mention(SLIP, assertion, 4, 10)]
+        slip = {"levels": ["L4-L5"], "grade": "I"} if codes else None
+        row = {"id": name, "codes": codes, "strict_codes": codes, "review": False, "mentions": mentions}
+        return {**row, "attributes": {SLIP: slip}, **more}
+
+    one = write(tmp_path, row("a", ["M43.16"], "affirmed"), row("b", [], "negated"), name="one.jsonl")
+    two = write(
+        tmp_path,
+        row("a", ["M43.16"], "affirmed", attributes={SLIP: {"levels": ["L4-L5"], "grade": None}}),
+        row("b", ["M43.17"], "uncertain", review=True),
+        name="two.jsonl",
+    )
+    monkeypatch.setattr("sys.argv", ["agreement.py", str(one), str(two)])
+    assert tool.main() == 0
+    lines = {line[:42].strip(): line[42:].split("kappa") for line in capsys.readouterr().out.splitlines()}
+    assert lines["codes: set exact"][0].startswith("1/2")
+    assert [part.strip() for part in lines["codes: code or no code"]] == ["1/2", "0.000"]
+    assert [part.strip() for part in lines["codes: single codes, note x code"]] == ["3/4", "0.500"]
+    assert lines["mentions"][0].strip() == "2 and 2, 2 matched, F1 1.000         -".strip()
+    assert [part.strip() for part in lines["assertion on matched mentions"]] == ["1/2", "0.333"]
+    assert lines["levels"][0].split() == ["1/1", "-"]
+    assert lines["grade"][0].strip() == "0/1"
+    assert lines["review"][0].strip() == "1/2"

@@ -20,7 +20,7 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +50,16 @@ def kappa(pairs: Sequence[Pair]) -> float | None:
 def match(first: Sequence[Row], second: Sequence[Row]) -> list[tuple[int, int]]:
     """The largest one-to-one pairing of mentions of the same condition with overlapping spans (augmenting paths)."""
 
-    def shared(a: Row, b: Row) -> int:
-        return int(min(a["end"], b["end"]) - max(a["start"], b["start"])) if a["condition"] == b["condition"] else 0
+    def fitting(a: Row) -> list[int]:
+        shared = {j: min(a["end"], b["end"]) - max(a["start"], b["start"]) for j, b in enumerate(second)}
+        same = (j for j, b in enumerate(second) if a["condition"] == b["condition"] and shared[j] > 0)
+        return sorted(same, key=lambda j: -shared[j])
 
-    fitting = [
-        sorted((j for j, b in enumerate(second) if shared(a, b) > 0), key=lambda j, a=a: -shared(a, second[j]))  # type: ignore[misc]
-        for a in first
-    ]
+    open_to = [fitting(a) for a in first]
     taken: dict[int, int] = {}
 
     def place(i: int, tried: set[int]) -> bool:
-        for j in fitting[i]:
+        for j in open_to[i]:
             if j not in tried:
                 tried.add(j)
                 if j not in taken or place(taken[j], tried):
@@ -115,11 +114,9 @@ def agreement(first: dict[str, Row], second: dict[str, Row]) -> list[tuple[str, 
     )
     add("condition present, note x condition", ((present(a, c), present(b, c)) for a, b in notes for c in CONDITIONS))
     shared = [(a, b, c) for a, b in notes for c in CONDITIONS if present(a, c) and present(b, c)]
-    has: Callable[[Row, Row, str, str], bool] = lambda a, b, c, name: (  # noqa: E731
-        name in a["attributes"][c] or name in b["attributes"][c]
-    )
     for name in ATTRIBUTES:
-        add(name, ((attribute(a, c, name), attribute(b, c, name)) for a, b, c in shared if has(a, b, c, name)))
+        having = [(a, b, c) for a, b, c in shared if name in a["attributes"][c] or name in b["attributes"][c]]
+        add(name, ((attribute(a, c, name), attribute(b, c, name)) for a, b, c in having))
     add("review", ((bool(a["review"]), bool(b["review"])) for a, b in notes))
     return lines
 

@@ -15,12 +15,15 @@ import itertools
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 MAX_BLOCK = 20_000
 """Longest run of text, in code points, that is laid out as one block; a longer one is cut at white space."""
+
+MAX_SENTENCE = 1_500
+"""Longest sentence, in code points; a longer one is cut at white space, so that no text costs more than its length."""
 
 
 # --- the clean form -------------------------------------------------------------------------------------------------
@@ -175,16 +178,13 @@ _LEVEL_SHAPE = re.compile(
 )
 _END = re.compile(r"[.!?]+[\"'\u201d\u2019)\]]*(?=\s|$)|(?<=[a-z0-9)])\.(?=[A-Z][a-z])|;")
 _LIST_NUMBER = re.compile(
-    r"(?<=[.;:,!?)\]])\s+(?=\(?[1-9]\d?[.)]\s+[A-Za-z])|\s+(?=\(?[1-9]\d?\)\s+[A-Za-z])|\s{2,}(?=[1-9]\.\s+[A-Z])"
+    r"(?<=[.;:,!?)\]])\s+(?=\(?[1-9]\d?[.)]\s+[A-Za-z])|(?<!\s)\s+(?=\(?[1-9]\d?\)\s+[A-Za-z])|(?<!\s)\s{2,}(?=[1-9]\.\s+[A-Z])"
 )
-_CELL = re.compile(r"(?:[ ]{3,}|[ ]*\t[ \t]*|[ ]+\|[ ]+)(?=[A-Za-z][A-Za-z0-9 /&.'-]{0,30}:(?:\s|$))")
+_CELL = re.compile(r"(?<![ \t])(?:[ ]{3,}|[ ]*\t[ \t]*|[ ]+\|[ ]+)(?=[A-Za-z][A-Za-z0-9 /&.'-]{0,30}:(?:\s|$))")
 _ANSWER = re.compile(r"\s*(?:A:\s*)?(?:yes|no|none|y|n|not (?:seen|present|identified|noted)|negative|denied)\b", re.I)
 _BOX_ANSWER = re.compile(r"\s*(?:yes|no|y|n|present|absent|none|n/a|positive|negative|denies)\b", re.I)
 _WORD = re.compile(r"\S+")
-_OPEN_ENDING = re.compile(
-    r"(?:,|\b(?:a|an|and|as|at|by|for|from|in|is|are|was|no|nor|not|of|on|or|the|to|versus|vs|with|without|grade|mild|moderate|severe|left|right|bilateral|acute|chronic))$",
-    re.I,
-)
+_LAST_WORD = re.compile(r"[A-Za-z]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +200,21 @@ class Sentence:
     item: int
     block: int
     bullet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """Words of the language that layout needs, from `patterns/layout.yaml`.
+
+    `abbreviations`: lower-case words, without their full stop, after which a full stop ends no sentence.
+    `open_endings`: words that cannot end a line item.
+    """
+
+    abbreviations: frozenset[str] = frozenset()
+    open_endings: frozenset[str] = frozenset()
+
+
+NO_WORDING = Wording()
 
 
 @dataclass(slots=True)
@@ -274,7 +289,7 @@ def _cut(line: Line, text: str) -> Iterator[Line]:
         yield Line(start, line.end, not text[start : line.end].strip())
 
 
-def _joins(text: str, this: Line, following: Line, width: int) -> bool:
+def _joins(text: str, this: Line, following: Line, width: int, wording: Wording) -> bool:
     """Whether the break between two lines of a block is a soft wrap inside one sentence or paragraph."""
     after = text[following.start : following.end]
     if _BULLET.match(after) or _BOX.match(after.lstrip()) or _HEADING_SHAPE.match(after) or _LEVEL_SHAPE.match(after):
@@ -289,24 +304,25 @@ def _joins(text: str, this: Line, following: Line, width: int) -> bool:
     wrapped = width >= 45 and len(before) + 1 + first > width - 2
     if before[-1] in ".!?;":
         return wrapped
-    if wrapped or _OPEN_ENDING.search(before):
+    last = _LAST_WORD.search(before)
+    if wrapped or before[-1] == "," or (last is not None and last.group().lower() in wording.open_endings):
         return True
     return width >= 45 and after.lstrip()[:1].islower() and len(before) >= 0.6 * width
 
 
-def _units(text: str, block: list[Line]) -> Iterator[tuple[int, int]]:
+def _units(text: str, block: list[Line], wording: Wording) -> Iterator[tuple[int, int]]:
     """The block's items: a bullet, row, heading line or paragraph with its soft-wrapped continuation lines."""
     width = max(line.end - line.start for line in block)
     start, last = block[0].start, block[0]
     for line in block[1:]:
-        if not _joins(text, last, line, width):
+        if not _joins(text, last, line, width, wording):
             yield start, last.end
             start = line.start
         last = line
     yield start, last.end
 
 
-def _cuts(text: str, start: int, end: int, abbreviations: frozenset[str]) -> list[int]:
+def _cuts(text: str, start: int, end: int, wording: Wording) -> list[int]:
     """Offsets inside an item at which a new sentence begins."""
     cuts: set[int] = set()
     marker = _BULLET.match(text, start, end)
@@ -321,7 +337,7 @@ def _cuts(text: str, start: int, end: int, abbreviations: frozenset[str]) -> lis
             word = re.search(r"[A-Za-z][A-Za-z./]*$", text[max(body, match.start() - 14) : match.start()])
             token = word.group().lower() if word else ""
             following = text[at : at + 40].lstrip()
-            if token in abbreviations:
+            if token in wording.abbreviations:
                 continue
             if not word and match.start() - body <= 2:
                 continue  # the marker "1." of a list
@@ -347,25 +363,37 @@ def _cuts(text: str, start: int, end: int, abbreviations: frozenset[str]) -> lis
     return sorted(cut for cut in cuts if start < cut < end)
 
 
-def layout(text: str, abbreviations: Iterable[str] = ()) -> Layout:
-    """Lay a note out in sentences.
+def _bounded(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """A sentence in pieces of at most `MAX_SENTENCE`, cut at white space where there is any."""
+    while end - start > MAX_SENTENCE:
+        stop = text.rfind(" ", start + MAX_SENTENCE // 2, start + MAX_SENTENCE)
+        stop = stop if stop > 0 else start + MAX_SENTENCE
+        yield start, stop
+        start = stop
+        while start < end and text[start].isspace():
+            start += 1
+    if start < end:
+        yield start, end
 
-    `abbreviations`: lower-case words without their last full stop, after which a full stop ends no sentence.
+
+def layout(text: str, wording: Wording = NO_WORDING) -> Layout:
+    """Lay a note out in sentences, with the help of a few words of the language.
+
     Sentences never overlap, never cross a blank line, and together hold every character that is not white space.
     """
-    known = abbreviations if isinstance(abbreviations, frozenset) else frozenset(abbreviations)
     all_lines = lines(text)
     sentences: list[Sentence] = []
     item = 0
     for number, block in enumerate(_blocks(all_lines, text)):
-        for start, end in _units(text, block):
+        for start, end in _units(text, block, wording):
             bullet = _BULLET.match(text, start, end) is not None
-            edges = [start, *_cuts(text, start, end, known), end]
+            edges = [start, *_cuts(text, start, end, wording), end]
             for left, right in itertools.pairwise(edges):
                 piece = text[left:right]
                 stripped = piece.strip()
                 if stripped:
                     left += len(piece) - len(piece.lstrip())
-                    sentences.append(Sentence(left, left + len(stripped), item, number, bullet))
+                    for begin, stop in _bounded(text, left, left + len(stripped)):
+                        sentences.append(Sentence(begin, stop, item, number, bullet))
             item += 1
     return Layout(text, all_lines, sentences, [sentence.start for sentence in sentences])

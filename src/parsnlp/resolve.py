@@ -217,7 +217,7 @@ def _compatible(item: Found, denial: Found, affirmed: Sequence[Found] = ()) -> b
     """Whether a denial speaks of the same thing: same level (or none named), side, direction, age and place."""
     denied_levels = _reach(denial)
     levels = _reach(item) or tuple(level for other in affirmed for level in _reach(other))
-    if levels and denied_levels and not any(_same(a, b) for a in levels for b in denied_levels):
+    if denied_levels and not any(_same(a, b) for a in levels for b in denied_levels):
         return False
     sides = {e.value for e in item.attributes.sides}
     denied_sides = {e.value for e in denial.attributes.sides}

@@ -112,9 +112,8 @@ def p_c4_single_vertebra(book: CodeBook, record: Record, draft: Draft) -> None:
     if any(site.kind == "region" and book.regions[site.name]["vertebrae"] == [] for site in item.sites):
         return
     vertebra = levels[0]
-    segment = next(
-        (s for row in book.regions.values() for s in row["segments"] if spine.members(s)[0] == vertebra), None
-    )
+    below = [s for row in book.regions.values() for s in row["segments"] if spine.members(s)[0] == vertebra]
+    segment = next((s for s in below if "L6" not in s or vertebra == "L6"), None)
     says = f"a slip sited only by one vertebra, {vertebra}"
     draft.reviews.append(Step(rule="P-C4", says=says, evidence=site_spans(item.sites)))
     if segment is not None:

@@ -49,9 +49,15 @@ def evaluate_file(
 
     `sealed`: totals only, nothing of single notes, codes or rules. `infer_kind`: the extractor is not told the notes'
     kinds. `unrelated`: a folder of notes (`*.txt`) that have no finding and no code; the folder of that name beside the
-    gold file, when there is one. Raises `InputError`, by file and line and without note text, for what cannot be used.
+    gold file, when there is one. A zip archive (`gold.jsonl` and its notes) is read without unpacking it to disk, and
+    only when `sealed`. Raises `InputError`, by file and line and without note text, for what cannot be used.
     """
     path = Path(path)
+    if path.suffix == ".zip":
+        if not sealed:
+            raise InputError(f"{path}: an archive is a sealed corpus; it is scored with totals only (--sealed)")
+        empty = None if unrelated is None else _unrelated(Path(unrelated), extractor, sealed)
+        return _evaluate(golden.read_archive(path), extractor, path.name, sealed, infer_kind, empty)
     rows = golden.read_file(path)
     folder = path.parent / "unrelated" if unrelated is None else Path(unrelated)
     empty = _unrelated(folder, extractor, sealed) if unrelated is not None or folder.is_dir() else None

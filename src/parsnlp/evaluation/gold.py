@@ -6,9 +6,12 @@ Problems are reported all at once, by file and line, without a word of any note.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,12 @@ from parsnlp.evaluation.figures import Frozen
 from parsnlp.models import Assertion, Condition, Setting
 
 _MOST_PROBLEMS = 20
+GOLD_MEMBER = "gold.jsonl"
+MOST_MEMBERS = 10_000
+MOST_BYTES = 64 * 1024 * 1024  # of an archive, and of all that it unpacks to
 
 
-class GoldMention(Frozen):
+class GoldMention(Frozen, extra="ignore"):
     """A mention as annotated. `text`, where given, must be the note's text at `start`..`end`."""
 
     condition: Condition
@@ -71,23 +77,75 @@ def read_file(path: str | Path) -> list[GoldNote]:
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give the gold file in it, such as {path / 'gold.jsonl'}")
     try:
-        content = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 (byte {error.start}); save the gold file as UTF-8") from None
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or type(error).__name__}") from None
-    reader = _Reader(path.parent)
-    for number, line in enumerate(content.split("\n"), 1):  # not splitlines(): U+2028 may stand inside a JSON string
+    return _read(str(path), content, lambda file: (path.parent / file).read_bytes())
+
+
+def read_archive(path: str | Path) -> list[GoldNote]:
+    """The rows of a zip archive that holds `gold.jsonl` and its notes; nothing is unpacked to disk.
+
+    A row's `file` is the name of a member. Raises `InputError` for what is no such archive, has more than
+    `MOST_MEMBERS` members, or is or unpacks to more than `MOST_BYTES`; the sizes it states are not trusted.
+    """
+    members = _members(Path(path))
+    if GOLD_MEMBER not in members:
+        raise InputError(f"{path}: holds no {GOLD_MEMBER}; a sealed archive has it at its top, beside its notes")
+
+    def fetch(file: str) -> bytes:
+        if file not in members:
+            raise FileNotFoundError(errno.ENOENT, "no such member of the archive")
+        return members[file]
+
+    return _read(f"{path}/{GOLD_MEMBER}", members[GOLD_MEMBER], fetch)
+
+
+def _members(path: Path) -> dict[str, bytes]:
+    """What the files of a zip archive hold, by name."""
+    members: dict[str, bytes] = {}
+    room = MOST_BYTES
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path}: larger than {MOST_BYTES // 1024**2} MiB")
+        with zipfile.ZipFile(path) as archive:
+            files = [member for member in archive.infolist() if not member.is_dir()]
+            if len(files) > MOST_MEMBERS:
+                raise InputError(f"{path}: holds {len(files)} files; {MOST_MEMBERS} is the most")
+            for member in files:
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:
+                    raise InputError(f"{path}: encrypted, or compressed otherwise than by deflate")
+                if member.filename in members:
+                    raise InputError(f"{path}: holds two files of one name")
+                with archive.open(member) as stream:
+                    members[member.filename] = content = stream.read(room + 1)
+                room -= len(content)
+                if room < 0:
+                    raise InputError(f"{path}: unpacks to more than {MOST_BYTES // 1024**2} MiB")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or type(error).__name__}") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError):
+        raise InputError(f"{path}: no zip archive, or a damaged one") from None
+    return members
+
+
+def _read(name: str, content: bytes, fetch: Callable[[str], bytes]) -> list[GoldNote]:
+    try:
+        lines = content.decode("utf-8-sig").split("\n")  # not splitlines(): U+2028 may stand inside a JSON string
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: not UTF-8 (byte {error.start}); save the gold file as UTF-8") from None
+    reader = _Reader(fetch)
+    for number, line in enumerate(lines, 1):
         if line.strip():
-            reader.read_line(f"{path}:{number}", number, line)
+            reader.read_line(f"{name}:{number}", number, line)
     if not reader.rows and not reader.problems:
-        raise InputError(f"{path}: holds no rows; a gold file has one JSON object a line")
+        raise InputError(f"{name}: holds no rows; a gold file has one JSON object a line")
     return reader.done()
 
 
 def read_rows(rows: Iterable[Mapping[str, Any] | GoldNote], folder: Path | None = None) -> list[GoldNote]:
     """Rows at hand, as `dict`s of a gold file's fields or as `GoldNote`s; `file` is relative to `folder`."""
-    reader = _Reader(folder or Path())
+    reader = _Reader(lambda file: ((folder or Path()) / file).read_bytes())
     for number, row in enumerate(rows, 1):
         where = f"row {number}"
         if isinstance(row, GoldNote):
@@ -112,8 +170,8 @@ def read_text(path: Path) -> str:
 
 
 class _Reader:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, fetch: Callable[[str], bytes]) -> None:
+        self.fetch = fetch  # what a row's `file` holds
         self.rows: list[GoldNote] = []
         self.problems: list[str] = []
         self._places: dict[str, str] = {}
@@ -173,7 +231,7 @@ class _Reader:
 
     def _note(self, where: str, file: str) -> str | None:
         try:
-            return read_text(self.folder / file)
+            return self.fetch(file).decode("utf-8")  # line ends and a byte-order mark stay, so that offsets hold
         except UnicodeDecodeError as error:
             self.problems.append(f"{where}: note file {file!r} is not UTF-8 (byte {error.start})")
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name

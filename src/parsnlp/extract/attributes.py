@@ -211,7 +211,7 @@ class Binder:
         adjacent = (
             gap_right is not None
             and len(gap_right) <= 4
-            and not any(word in self._stops or not word[0].isalnum() for word in gap_right)
+            and not any(word in self._stops or not (word[0].isalnum() or word in "()") for word in gap_right)
         )
         allowed = (
             self._connectors if modifier.category in ("level", "region", "laterality", "grade") else self._trailing
@@ -389,7 +389,11 @@ class Binder:
 def _pair_vertebrae(text: str, clean: Clean, mention: Mention, attributes: Attributes) -> None:
     """ "L3 anterolisthesis on L4" names the segment L3-L4."""
     singles = [evidence for evidence in attributes.levels if "-" not in evidence.value]
-    if mention.rule.category == "spondylolysis" or not singles or len({e.value for e in singles}) != len(attributes.levels):
+    if (
+        mention.rule.category == "spondylolysis"
+        or not singles
+        or len({e.value for e in singles}) != len(attributes.levels)
+    ):
         return
     last = singles[-1]
     at = clean.offset(last.start)

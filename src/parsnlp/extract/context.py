@@ -19,15 +19,23 @@ _WORD = re.compile(r"[^ ]+")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A cue's match and its reach in the clean sentence: `before` and `after` are (start, end) or None."""
+    """A cue's match and its reach in the clean sentence: `before` and `after` are (start, end) or None.
+
+    `limit`: with `max_scope`, where the last word within it ends; a target must begin before that.
+    """
 
     match: Match
     before: tuple[int, int] | None
     after: tuple[int, int] | None
+    limit: int | None = None
 
     def reaches(self, start: int, end: int) -> bool:
         """Whether a target at clean `start:end` lies in the reach."""
-        return any(side is not None and side[0] <= start and end <= side[1] for side in (self.before, self.after))
+        if self.before is not None and self.before[0] <= start and end <= self.before[1]:
+            return True
+        if self.after is None or start < self.after[0] or end > self.after[1]:
+            return False
+        return self.limit is None or start < self.limit
 
 
 class Context:
@@ -76,14 +84,15 @@ class Context:
     def _scope(text: str, cue: Match, others: Sequence[Match]) -> Scope:
         names = cue.rule.terminated_by
         stoppers = [other for other in others if other is not cue and other.rule.category in names]
-        before = after = None
+        before = after = limit = None
         if cue.rule.direction in ("forward", "bidirectional"):
             stop = min((other.start for other in stoppers if other.start >= cue.end), default=len(text))
-            after = (cue.end, _limited(text, cue.end, stop, cue.rule.max_scope))
+            after = (cue.end, stop)
+            limit = _limit(text, cue.end, stop, cue.rule.max_scope)
         if cue.rule.direction in ("backward", "bidirectional"):
             stop = max((other.end for other in stoppers if other.end <= cue.start), default=0)
             before = (_limited_back(text, stop, cue.start, cue.rule.max_scope), cue.start)
-        return Scope(cue, before, after)
+        return Scope(cue, before, after, limit)
 
     @staticmethod
     def edges(scopes: Sequence[Scope], targets: Sequence[tuple[int, int]]) -> list[list[Scope]]:
@@ -133,15 +142,13 @@ def _terminates(match: Match) -> bool:
     return match.rule.direction == "terminate"
 
 
-def _limited(text: str, start: int, stop: int, words: int | None) -> int:
-    if words is None:
-        return stop
-    for count, word in enumerate(_WORD.finditer(text, start, stop), 1):
-        if count == words:
-            # A target may run over the limit's last word: reach to the end of the limit plus its own words.
-            rest = re.compile(r"(?: [^ ]+){0,4}").match(text, word.end(), stop)
-            return rest.end() if rest else word.end()
-    return stop
+def _limit(text: str, start: int, stop: int, words: int | None) -> int | None:
+    """Where the last of `words` words after `start` ends, or None when all up to `stop` are within."""
+    if words is not None:
+        for count, word in enumerate(_WORD.finditer(text, start, stop), 1):
+            if count == words:
+                return word.end()
+    return None
 
 
 def _limited_back(text: str, stop: int, end: int, words: int | None) -> int:

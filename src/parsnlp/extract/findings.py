@@ -139,7 +139,7 @@ class Finder:
         if found:
             result.trauma = list(self._all(reading, self._trauma))
             self._traumatic(result)
-            if any(item.condition == "traumatic_fracture" for item in found):
+            if any(item.condition == "traumatic_fracture" or _stressed(item) for item in found):
                 result.phases = list(self._all(reading, self._phase))
             result.changes = self._changes(reading, found)
         return result
@@ -187,9 +187,11 @@ class Finder:
             "procedure",
         ):
             return "provider"
+        if reading.kind == "operative":
+            return "provider"
         if section in ("imaging", "findings", "technique"):
             return "imaging"
-        if reading.kind in ("operative", "letter"):
+        if reading.kind == "letter":
             return "provider"
         sentences = reading.layout.sentences
         at = mention.sentence
@@ -386,6 +388,10 @@ class Finder:
             if evidence is not None:
                 return evidence
         return document.title_region
+
+
+def _stressed(item: Found) -> bool:
+    return any(evidence.value == "stress" for evidence in item.attributes.etiology)
 
 
 def p_c11(ages: set[str]) -> bool:

@@ -19,7 +19,7 @@ from parsnlp.extract.context import Context
 from parsnlp.extract.matching import Match, Matcher, gate, prune, silence
 from parsnlp.extract.sections import Kinds, Section, Sectionizer
 from parsnlp.models import Finding
-from parsnlp.note import Clean, Layout, fold, layout
+from parsnlp.note import Clean, Layout, Wording, fold, layout
 from parsnlp.rules import Rule, RuleSet
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ class Pipeline:
         self.kinds = Kinds(self.rules.folder("sections"))
         targets = [rule for rule in self.rules.folder("targets") if rule.category != "decoy"]
         self._gate = gate(targets)
-        table = self.rules.tables.get("layout", {})
-        self._abbreviations = frozenset(table.get("abbreviations", ()))
+        words = self.rules.tables["layout"]
+        self._wording = Wording(frozenset(words["abbreviations"]), frozenset(words["open_endings"]))
         self._nlp: Language | None = None
         self._docs = 0
 
@@ -165,7 +165,7 @@ class Pipeline:
 
         Both ways give the same `Reading`, since every component works within one sentence.
         """
-        plain = layout(text, self._abbreviations)
+        plain = layout(text, self._wording)
         sections = self.sectionizer.sections(plain)
         reading = Reading(text, plain, sections, kind or self.kinds.infer(plain, sections), [])
         chosen = [
@@ -209,7 +209,7 @@ class Pipeline:
             raise InputError(
                 f"a spaCy Doc holds at most {MAX_DOC:,} characters, this text has {len(text):,}; extract() reads any length"
             )
-        plain = layout(text, self._abbreviations)
+        plain = layout(text, self._wording)
         sections = self.sectionizer.sections(plain)
         reading = Reading(text, plain, sections, kind or self.kinds.infer(plain, sections), [])
         doc = self.nlp.make_doc(_SURROGATE.sub("\ufffd", text))
@@ -221,6 +221,7 @@ class Pipeline:
 
     def _make_doc(self, reading: Reading, chosen: list[int]) -> Doc:
         """A `Doc` of the chosen sentences only, one after the other, each as it stands in the note."""
+        vocab = self.nlp.vocab  # imports spaCy and medspaCy first, quietly
         from spacy.tokens import Doc
 
         words: list[str] = []
@@ -239,7 +240,7 @@ class Pipeline:
             starts.append(True)
             starts += [False] * (len(found) - 1)
             at += len(piece) + (0 if found[-1].isspace() else 1)
-        doc = Doc(self.nlp.vocab, words=words, spaces=spaces, sent_starts=starts)
+        doc = Doc(vocab, words=words, spaces=spaces, sent_starts=starts)
         doc.user_data["parsnlp"] = _Page(reading, windows)
         return doc
 
@@ -356,7 +357,7 @@ class _Component:
     def page(self, doc: Doc) -> _Page:
         page = doc.user_data.get("parsnlp")
         if page is None:
-            plain = layout(doc.text, self.owner._abbreviations)
+            plain = layout(doc.text, self.owner._wording)
             sections = self.owner.sectionizer.sections(plain)
             reading = Reading(doc.text, plain, sections, self.owner.kinds.infer(plain, sections), [])
             page = _Page(reading, [(number, s.start) for number, s in enumerate(plain.sentences)])
@@ -399,6 +400,7 @@ class Sections(_Component):
         ]
 
     def __call__(self, doc: Doc) -> Doc:
+        self.owner  # noqa: B018  (loads the shipped rules first)
         page = self.page(doc)
         if doc.text and len(page.windows) == len(page.reading.layout.sentences):
             doc._.sections = list(self._sections(doc, page))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from parsnlp.note import Layout, fold
 from parsnlp.rules import Rule
 
-_LEADING = re.compile(r"[\s>*#_=~\-\[]*(?:\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s+)?[*_#]*")
+_LEADING = re.compile(r"[\s\ufeff\u200b>*#_=~\-\[]*(?:\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s+)?[*_#]*")
 _LEVEL = re.compile(r"\s*[ctls]\d")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DATED = re.compile(
@@ -17,7 +17,7 @@ _DATED = re.compile(
     r"(?:[ ,@]+(?:at )?\d{1,2}:?\d\d(?: ?[ap]m| ?hrs| ?h)?)?(?:,? [a-z. ]{1,30})?\)?$"
 )
 _INLINE = re.compile(
-    r"(?<=[.;:!?)\]])\s+([A-Za-z][A-Za-z /&]{0,30}?):(?=\s)|[ \t]{3,}([A-Za-z][A-Za-z /&]{0,30}?):(?=\s)"
+    r"(?<=[.;:!?)\]])\s+([A-Za-z][A-Za-z /&]{0,30}?):(?=\s)|(?<![ \t])[ \t]{3,}([A-Za-z][A-Za-z /&]{0,30}?):(?=\s)"
 )
 _SHAPE = re.compile(r"\s*(?:[*_#]+\s*)?([A-Za-z][\w /&().,'+-]{0,60}?)(?:\*\*|__)?\s*:(?:\s|$|\*)")
 

@@ -274,8 +274,20 @@ def _say_failure(failure: Failure) -> None:
 @app.command()
 def evaluate(
     gold: Annotated[
-        Path, typer.Argument(metavar="GOLD.jsonl", help="Notes with the codes and mentions they should give.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="GOLD.jsonl",
+            help="Notes with the codes and mentions they should give; with --sealed an archive of them.",
+            show_default=False,
+        ),
+    ] = None,
+    sealed: Annotated[
+        bool,
+        typer.Option(
+            "--sealed", help="Totals only, and a line in the accuracy log; by default corpora/blind/sealed.zip."
+        ),
+    ] = False,
+    no_log: Annotated[bool, typer.Option("--no-log", help="With --sealed: leave the accuracy log alone.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="All figures, as JSON.")] = False,
     errors: Annotated[
         bool, typer.Option("--errors", help="Also each wrong note: gold, got, and the trail. Quotes the notes.")
@@ -292,9 +304,20 @@ def evaluate(
     Examples:
       parsnlp evaluate corpora/dev/gold.jsonl
       parsnlp evaluate gold.jsonl --errors --patterns our-rules/
+      parsnlp evaluate --sealed
     """
     from parsnlp import evaluation
 
+    if sealed:
+        if errors:
+            raise InputError("--sealed gives totals only; leave --errors out")
+        extractor = _load(setting, excludes1, stress_fracture, patterns)
+        _evaluate_sealed(gold, extractor, as_json=as_json, log=not no_log)
+        return
+    if no_log:
+        raise InputError("--no-log goes with --sealed; nothing else is logged")
+    if gold is None:
+        raise InputError("name a gold file (parsnlp evaluate GOLD.jsonl), or give --sealed")
     scored = evaluation.evaluate_file(gold, _load(setting, excludes1, stress_fracture, patterns))
     if as_json:
         typer.echo(scored.to_json(text=not no_text))
@@ -302,6 +325,18 @@ def evaluate(
     typer.echo(scored.summary())
     if errors:
         typer.echo(scored.errors_text(text=not no_text))
+
+
+def _evaluate_sealed(archive: Path | None, extractor: Extractor, *, as_json: bool, log: bool) -> None:
+    from parsnlp.interfaces import sealed
+
+    scored = sealed.score(archive or sealed.default_archive(), extractor)
+    to = sealed.default_log() if log else None
+    if to is not None:
+        sealed.append(to, sealed.entry(scored))
+    elif log:
+        typer.echo("parsnlp: not logged: the accuracy log is in the source checkout only", err=True)
+    typer.echo(scored.to_json() if as_json else scored.summary())
 
 
 @app.command()
