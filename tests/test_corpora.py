@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from parsnlp.evaluation import Evaluation, Proportion, evaluate_file
+from parsnlp.evaluation.gold import read_archive, read_file
 from parsnlp.extractor import load
 
 CORPORA = Path(__file__).parents[1] / "corpora"
@@ -54,3 +55,26 @@ def test_dev_unrelated_notes_stay_empty(dev: Evaluation) -> None:
 def test_every_dev_note_has_a_row() -> None:
     rows = [json.loads(line) for line in (DEV / "gold.jsonl").read_text(encoding="utf-8").splitlines()]
     assert sorted(row["file"] for row in rows) == sorted(f"notes/{file.name}" for file in (DEV / "notes").iterdir())
+
+
+BLIND = CORPORA / "blind"
+
+
+@pytest.mark.parametrize(("folder", "notes"), [("tuning", 80), ("short", 180)])
+def test_blind_corpora_are_whole(folder: str, notes: int) -> None:
+    rows = read_file(BLIND / folder / "gold.jsonl")
+    assert len(rows) == notes
+    assert sorted(str(row.file) for row in rows) == sorted(
+        f"notes/{f.name}" for f in (BLIND / folder / "notes").iterdir()
+    )
+
+
+def test_blind_snippets_are_gold_rows() -> None:
+    assert len(read_file(BLIND / "snippets.jsonl")) == 420
+
+
+def test_sealed_archive_is_whole_and_shares_no_note_with_the_open_ones() -> None:
+    sealed = read_archive(BLIND / "sealed.zip")
+    shown = {row.text for folder in ("tuning", "short") for row in read_file(BLIND / folder / "gold.jsonl")}
+    shared = [row for row in sealed if row.text in shown]
+    assert (len(sealed), len(shared)) == (88, 0)

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from parsnlp.errors import InputError
 from parsnlp.evaluation import Evaluation, evaluate, evaluate_file
+from parsnlp.evaluation import gold as golden
 from parsnlp.evaluation.compare import Scored, match, same
 from parsnlp.evaluation.figures import SEED, Tally, proportion
-from parsnlp.evaluation import gold as golden
 from parsnlp.evaluation.gold import GoldMention, read_archive, read_file, read_rows
 from parsnlp.evaluation.score import Scorer
 from parsnlp.extractor import Extractor, load
@@ -890,12 +890,12 @@ def test_agreement_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
     )
     monkeypatch.setattr("sys.argv", ["agreement.py", str(one), str(two)])
     assert tool.main() == 0
-    lines = {line[:42].strip(): line[42:].split("kappa") for line in capsys.readouterr().out.splitlines()}
+    lines = {line[:42].strip(): line[43:].split("kappa") for line in capsys.readouterr().out.splitlines()}
     assert lines["codes: set exact"][0].startswith("1/2")
     assert [part.strip() for part in lines["codes: code or no code"]] == ["1/2", "0.000"]
     assert [part.strip() for part in lines["codes: single codes, note x code"]] == ["3/4", "0.500"]
-    assert lines["mentions"][0].strip() == "2 and 2, 2 matched, F1 1.000         -".strip()
+    assert lines["mentions"][0].startswith("2 and 2, 2 matched, F1 1.000")
     assert [part.strip() for part in lines["assertion on matched mentions"]] == ["1/2", "0.333"]
     assert lines["levels"][0].split() == ["1/1", "-"]
-    assert lines["grade"][0].strip() == "0/1"
-    assert lines["review"][0].strip() == "1/2"
+    assert [part.strip() for part in lines["grade"]] == ["0/1", "0.000"]
+    assert [part.strip() for part in lines["review"]] == ["1/2", "0.000"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from parsnlp import __version__, rules
 from parsnlp.coding import icd10cm
 from parsnlp.coding.assign import assign
+from parsnlp.coding.audit import claimed_codes, p_x3, typed_codes
 from parsnlp.coding.checklist import checklist
 from parsnlp.coding.drafts import CodeBook
 from parsnlp.coding.review import edits, queries
@@ -78,6 +79,9 @@ class Extractor:
 
         Raises `InputError` for no notes, or two notes of one id.
         """
+        return self._encounter(notes, exhaustive, None)
+
+    def _encounter(self, notes: Sequence[Note], exhaustive: bool, claim: Sequence[str] | None) -> Result:
         if not notes:
             raise InputError("an encounter needs at least one note")
         ids = [note.id for note in notes]
@@ -88,12 +92,26 @@ class Extractor:
         documents = [
             self._finder.find(note, reading, i) for i, (note, reading) in enumerate(zip(notes, readings, strict=True))
         ]
-        return self._result(notes, documents, setting)
+        return self._result(notes, documents, setting, claim)
+
+    def audit(self, notes: str | Note | Sequence[Note], claim: Sequence[str] = ()) -> Result:
+        """Hold a claim's codes, and the codes typed in the notes, against the record (P-X3).
+
+        `claim`: ICD-10-CM codes in any usual spelling. The `Result` is that of `extract_encounter`, with every edit in
+        `edits`: its `kind`, `codes`, evidence and `fix`. An empty claim audits the typed codes alone.
+        Raises `InputError` as `extract_encounter` does.
+        """
+        record = [Note(text=notes)] if isinstance(notes, str) else [notes] if isinstance(notes, Note) else list(notes)
+        if isinstance(claim, str):
+            raise TypeError("claim must be a sequence of codes, not one str")
+        return self._encounter(record, exhaustive=False, claim=claim)
 
     def _readings(self, notes: Sequence[Note], exhaustive: bool) -> list[Reading]:
         return [self._pipeline.read(note.text, exhaustive, note.kind) for note in notes]
 
-    def _result(self, notes: Sequence[Note], documents: list[DocumentReading], setting: Setting) -> Result:
+    def _result(
+        self, notes: Sequence[Note], documents: list[DocumentReading], setting: Setting, claim: Sequence[str] | None
+    ) -> Result:
         record = Record(documents, self._finder, setting)
         number = 0
         for document in documents:
@@ -105,7 +123,12 @@ class Extractor:
         dates = sorted(note.date for note in notes if note.date)
         date = dates[-1] if dates else None
         edition, covers = icd10cm.edition_for(date)
-        assigned = assign(CodeBook(self.ruleset.tables["codes"], edition, self.policy), record, conditions)
+        book = CodeBook(self.ruleset.tables["codes"], edition, self.policy)
+        assigned = assign(book, record, conditions)
+        if claim is None:
+            found = edits(record, assigned)
+        else:
+            found = p_x3(book, record, conditions, assigned, claimed_codes(claim), typed_codes(book, record))
         anchored = bool(record.found)
         care = [item for document in documents for item in self._services.care(document)] if anchored else []
         return Result(
@@ -119,7 +142,7 @@ class Extractor:
             else (),
             conservative_care=tuple(care),
             checklist=tuple(checklist(record, conditions, care)),
-            edits=tuple(edits(record, assigned)),
+            edits=tuple(found),
             queries=tuple(queries(record, conditions, published, assigned)),
             documents=tuple(
                 Document(

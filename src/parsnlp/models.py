@@ -193,7 +193,7 @@ class Care(_Model):
 
 
 class Edit(_Model):
-    """What a claim with these codes would hit. `severity`: error, warning or info."""
+    """What a claim with these codes would hit, and what would mend it. `severity`: error, warning or info."""
 
     kind: str
     severity: Literal["error", "warning", "info"]
@@ -201,6 +201,7 @@ class Edit(_Model):
     rule: str
     codes: tuple[str, ...] = ()
     evidence: tuple[Span, ...] = ()
+    fix: str | None = None
 
 
 class Query(_Model):

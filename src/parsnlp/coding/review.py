@@ -104,6 +104,8 @@ def queries(
                 )
             )
         found += _level_not_in_assessment(record, item)
+        if name == "spondylolysis":
+            found += _trauma_and_chronic(record, item)
         if item.documented_by == "imaging":
             found.append(
                 _query(
@@ -168,6 +170,25 @@ def _level_not_in_assessment(record: Record, item: Resolved) -> Iterable[Query]:
             f"Imaging names a level for the {item.condition}; the assessment does not. At which level is it?",
             tuple(record.at(f) for f in (*imaged[:1], *assessed[:1])),
         )
+
+
+def _trauma_and_chronic(record: Record, item: Resolved) -> Iterable[Query]:
+    """One statement gives both an injury and an established defect."""
+    for mention in item.deciding:
+        document = record.documents[mention.document]
+        told = [e for e in document.trauma if e.value == "trauma" and e.how == str(mention.mention.sentence)]
+        chronic = [e for e in mention.attributes.chronicity if e.value == "chronic"]
+        if told and chronic:
+            yield _query(
+                "trauma_chronic_conflict",
+                "The statement gives both an injury and long-standing features of the pars defect. How do the two relate?",
+                (
+                    record.at(mention),
+                    record.span(mention.document, told[0].start, told[0].end, told[0].rule),
+                    record.evidence(mention, chronic[0]),
+                ),
+            )
+            return
 
 
 def _query(kind: str, says: str, spans: tuple[Span, ...], options: tuple[str, ...] = (), tip: bool = False) -> Query:

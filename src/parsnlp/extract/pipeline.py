@@ -575,6 +575,9 @@ class ContextCues(_Component):
             at -= 1
         if sentences[at].bullet or not reading.clean(at).text.endswith(":"):
             return []
+        section = reading.section(sentences[at].start)
+        if section is not None and section.title_end >= sentences[at].end:
+            return []  # a section's heading speaks through the section
         if at not in intros:
             clean = reading.clean(at)
             intros[at] = [
