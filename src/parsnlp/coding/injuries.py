@@ -157,7 +157,7 @@ def p_c8(
         )
         if row is None:
             continue
-        if phases_at(record, [mention], "burst") and any(vertebra in spine.members(level) for level in mention.levels):
+        if _burst(record, mention, vertebra):
             suppressed.append(
                 Suppressed(
                     code=row[column][0],
@@ -174,6 +174,20 @@ def p_c8(
         code = codes[1] if len(codes) > 1 and nondisplaced(record, item) else codes[0]
         found.append((vertebra, str(code), f"traumatic {column} fracture of {vertebra}: {code}-"))
     return found
+
+
+def _burst(record: Record, mention: Found, vertebra: str) -> bool:
+    """Whether the document calls the same vertebra's fracture burst, wedge or compression (P-C8)."""
+    document = record.documents[mention.document]
+    for evidence in document.phases:
+        if evidence.value == "burst":
+            here = evidence.how == str(mention.mention.sentence)
+            named = {
+                name for level in spine.find(document.reading.clean(int(evidence.how)).text) for name in level.names
+            }
+            if (here and not named) or any(vertebra in spine.members(name) for name in named):
+                return True
+    return False
 
 
 def p_c9(

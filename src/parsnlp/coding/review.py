@@ -63,7 +63,7 @@ def queries(
             if not item.levels:
                 spans = tuple(record.at(mention) for mention in item.deciding[:2])
                 found.append(
-                    _query("site_missing", "Which vertebra does the documented fracture or slip involve?", spans)
+                    _query("site_missing", "Which vertebra or segment does the documented injury involve?", spans)
                 )
             continue
         spans = tuple(record.at(mention) for mention in item.deciding[:2])
@@ -80,7 +80,7 @@ def queries(
                         "laterality_missing",
                         "On which side is the documented pars defect?",
                         spans,
-                        ("left", "right", "bilateral"),
+                        ("left", "right") if condition.laterality else ("left", "right", "bilateral"),
                         tip=True,
                     )
                 )
@@ -88,9 +88,9 @@ def queries(
                 found.append(
                     _query(
                         "chronicity_missing",
-                        "Is the documented pars defect acute, subacute or chronic?",
+                        "What is the acuity of the documented pars defect, in your clinical judgment?",
                         spans,
-                        ("acute", "subacute", "chronic"),
+                        ("acute", "subacute", "chronic", "acute on chronic"),
                     )
                 )
         causes = {e.value for mention in item.deciding for e in mention.attributes.etiology}
@@ -98,7 +98,7 @@ def queries(
             found.append(
                 _query(
                     "congenital_vs_acquired",
-                    f"The {name} is described as developmental. Is it congenital or acquired?",
+                    f"The documented {name} is described as developmental. What is its origin, in your clinical judgment?",
                     spans,
                     ("congenital", "acquired"),
                 )
@@ -110,7 +110,7 @@ def queries(
             found.append(
                 _query(
                     "imaging_only",
-                    f"Imaging describes {name}. Please state its clinical significance for this encounter.",
+                    f"Imaging describes {name}, and no provider statement documents it as present. What is its clinical significance for this encounter, if any?",
                     spans,
                 )
             )
@@ -127,7 +127,7 @@ def queries(
                 found.append(
                     _query(
                         "lysis_slip_collapsed",
-                        "The slip is described as isthmic. Is a separate pars defect present, and if so at which level and side?",
+                        "The slip is described as isthmic. Please describe the pars interarticularis at that level, as far as it is known.",
                         tuple(record.at(f) for f in isthmic[:2]),
                     )
                 )
@@ -140,9 +140,9 @@ def queries(
             found.append(
                 _query(
                     "historical_status",
-                    f"A history of {item.condition.replace('_', ' ')} is documented. What is its current status?",
+                    f"The record mentions {item.condition.replace('_', ' ')} in the past. What is its status at this encounter?",
                     tuple(record.at(f) for f in historical[:2]),
-                    ("still present", "resolved"),
+                    ("still present", "no longer present"),
                 )
             )
         uncertain = [f for f in item.found if f.assertion == "uncertain"]
@@ -150,9 +150,9 @@ def queries(
             found.append(
                 _query(
                     "uncertain_wording",
-                    f"{item.condition.replace('_', ' ').capitalize()} is documented as uncertain. Has it been confirmed or ruled out?",
+                    f"{item.condition.replace('_', ' ').capitalize()} is documented in uncertain terms. What is its status at this encounter?",
                     tuple(record.at(f) for f in uncertain[:2]),
-                    ("confirmed", "ruled out"),
+                    ("confirmed", "ruled out", "still under evaluation"),
                 )
             )
     return found
@@ -167,7 +167,7 @@ def _level_not_in_assessment(record: Record, item: Resolved) -> Iterable[Query]:
     if assessed and imaged and not any(f.levels for f in assessed):
         yield _query(
             "level_not_in_assessment",
-            f"Imaging names a level for the {item.condition}; the assessment does not. At which level is it?",
+            f"Imaging names a level for the documented {item.condition}; the assessment names none. Which level do you document?",
             tuple(record.at(f) for f in (*imaged[:1], *assessed[:1])),
         )
 
@@ -192,5 +192,5 @@ def _trauma_and_chronic(record: Record, item: Resolved) -> Iterable[Query]:
 
 
 def _query(kind: str, says: str, spans: tuple[Span, ...], options: tuple[str, ...] = (), tip: bool = False) -> Query:
-    choices = (*options, "other", "unable to determine") if options else ()
+    choices = (*options, "other (please specify)", "unable to determine") if options else ()
     return Query(kind=kind, severity="tip" if tip else "query", says=says, rule="P-X4", evidence=spans, options=choices)

@@ -54,7 +54,7 @@ _JOIN = re.compile(
     r" ?(?:-|/|\\) ?(?:on )?| ?(?:on|over|upon|onto) (?:the )?(?:top of )?| (?:anteriorly |forward |forwards |posteriorly )?(?:on|over|relative to|with respect to|in relation to|with regard to|compared to|compared with)(?: the)? | ?(?:-|/)? ?(?:to|through|thru) | ?-- ?| (?=[cdtls]\d)|(?=[cdtls]\d)|(?= ?$)"
 )
 _SHORT = re.compile(
-    r" ?[-/] ?(\d{1,2}|s ?[1il](?![a-z0-9])|[s5]i(?![a-z]))(?![0-9a-z%])(?! ?(?:mm|cm|degrees|/))| (?:on|over) (?:s)?(\d)(?![0-9a-z%./])(?! ?mm)"
+    r" ?[-/] ?(\d{1,2}|s ?[1il](?![a-z0-9])|[s5]i(?![a-z]))(?![0-9a-z%])(?! ?(?:mm|cm|degrees|/))| (?:on|over) (?:s)?(\d)(?![0-9a-z%./])(?! ?mm)| (?:vertebrae? )?(?:on|over|upon) the (first|second|third|fourth|fifth)(?: (?:lumbar|sacral)(?: segment| vertebra)?)?"
 )
 _LIST = re.compile(
     r"(?:,| and| &|, and| or|, or|/|;| as well as| plus) (?:at |also |the )?(?=\d-\d(?!\d))(\d{1,2}) ?- ?(\d{1,2}|s1)(?![0-9])"
@@ -95,7 +95,8 @@ def find(text: str) -> list[Level]:
         segment = False
         short = _SHORT.match(text, end)
         if short is not None:
-            below = _below(first, short.group(1) or short.group(2))
+            told = short.group(1) or short.group(2) or str(_ORDINALS[short.group(3)])
+            below = _below(first, "s1" if "sacral" in short.group() else told)
             pair = _between(first, below) if below else ()
             if pair:
                 names, segment, end = pair, True, short.end()

@@ -95,7 +95,7 @@ class Services:
         strong = re.search(r"show|demonstrat|reveal|read as|negative|confirm|normal", text[match.end : match.end + 80])
         if (before or after) and not strong:
             return False
-        return shown or category in ("imaging", "findings", "impression", "course")
+        return shown or not re.search(r"\b(?:no|without|never|denies)(?: \w+){0,2} $", text[: match.start])
 
     @staticmethod
     def _shown(statuses: Sequence[Match], match: Match) -> bool:

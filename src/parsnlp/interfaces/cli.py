@@ -215,6 +215,93 @@ def _code_file(
 
 
 @app.command()
+def explain(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="An ICD-10-CM code in scope, such as M43.16 or m4316.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The card as JSON.")] = False,
+    date: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="The encounter's date; picks the code set's edition.")
+    ] = None,
+    patterns: Patterns = None,
+) -> None:
+    """Show a code's reference card, with the seven questions coders ask of it.
+
+    In scope: M43.0-, M43.1-, M48.4-, Q76.2 and the injury codes of the policy's
+    tables (S12, S22.0, S32.0, S32.1, S33.1), with or without the 7th character.
+
+    \b
+    Examples:
+      parsnlp explain M43.16
+      parsnlp explain S32.058A --json
+    """
+    from parsnlp.coding import icd10cm, reference
+    from parsnlp.interfaces import reading
+
+    reading.note({"text": "", "date": date})
+    edition, _ = icd10cm.edition_for(date)
+    card = reference.card(code, edition, _rules(patterns).tables)
+    if as_json:
+        typer.echo(card.model_dump_json(indent=2))
+        return
+    from parsnlp.explain import Line
+    from parsnlp.interfaces import terminal
+
+    terminal.show_lines(terminal.console(), [Line(*line) for line in reference.lines(card)])
+
+
+@app.command()
+def query(
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Notes to read; - is standard input.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One letter a line, as JSON.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Letters in Markdown.")] = False,
+    setting: Setting = "outpatient",
+    patterns: Patterns = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(metavar="KIND", help="What the notes are, such as radiology or progress; inferred if not given."),
+    ] = None,
+    date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="The encounter's date.")] = None,
+) -> None:
+    """Write letters that ask the provider what the notes leave open.
+
+    Each quotes its clinical indicators; documentation tips stand apart.
+
+    \b
+    Examples:
+      parsnlp query note.txt
+      parsnlp query --markdown *.txt > queries.md
+    """
+    from parsnlp import letters
+    from parsnlp.interfaces import reading, terminal
+
+    if as_json and markdown:
+        raise InputError("--json and --markdown are two formats; give one")
+    if files.count(reading.STDIN) > 1:
+        raise InputError("- (standard input) can be read only once; name it once")
+    reading.note({"text": "", "kind": kind, "date": date})  # a wrong option is said before anything is loaded
+    extractor = _load(setting, "separate", "M43.0", patterns)
+    failed = 0
+    for number, file in enumerate(files):
+        try:
+            decoded = reading.read(file)
+        except InputError as error:
+            typer.echo(f"parsnlp: {error}", err=True)
+            failed += 1
+            continue
+        if decoded.notice:
+            typer.echo(f"parsnlp: {decoded.notice}", err=True)
+        name = "stdin" if file == reading.STDIN else Path(file).stem
+        note = reading.note({"id": name, "text": decoded.text, "kind": kind, "date": date})
+        result, texts = extractor.extract(note), {note.id: note.text}
+        if as_json:
+            sys.stdout.buffer.write(letters.build(result, texts).model_dump_json().encode("utf-8") + b"\n")
+        else:
+            written = letters.letter(result, "markdown" if markdown else "text", texts)
+            typer.echo(("\n" if number else "") + terminal.harmless(written))
+    if failed:
+        raise typer.Exit(MISUSE if failed == len(files) else SOME_FAILED)
+
+
+@app.command()
 def batch(
     source: Annotated[Path, typer.Argument(metavar="FOLDER|FILE.jsonl", help="A folder of .txt notes, or JSON rows.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE.jsonl", help="Where the results go, one a line.")],
