@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from parsnlp.note import Clean, MAX_BLOCK, Wording, fold, layout, lines
+from parsnlp.note import MAX_BLOCK, Clean, Wording, fold, layout, lines
 
 characters = st.characters(exclude_categories=())
 bits = st.sampled_from(

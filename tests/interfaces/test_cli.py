@@ -433,7 +433,7 @@ def test_demo_shows_each_note_and_one_in_full(run: Run, tmp_path: Path) -> None:
     done = run("demo", tmp_path)
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("a      no code   M43.10 refused, negated")
+    assert lines[0].startswith("a      no code   M43.10 refused, the only mention is negated, “No spondylolisthesis”")
     assert lines[1].startswith("b      M43.17") and lines[2].startswith("       M43.06")
     assert lines[3] == "c      no code   no mention of these conditions"
     assert "3 notes, 1 with codes. One of them in full, b:" in lines and "Policy rules cited" in lines

@@ -89,7 +89,7 @@ def _refused(book: CodeBook, record: Record, item: Resolved) -> Suppressed:
         code = f"{book.families[item.condition]}{character}"
     last = item.deciding[-1]
     count = (
-        "the only mention is" if len(item.found) == 1 else f"no mention states it as present; it is {item.assertion}:"
+        "the only mention is" if len(item.found) == 1 else f"no mention states it as present; it is {item.assertion}"
     )
     says = f"{count} {last.ruling.says}" if len(item.found) == 1 else count
     rule = item.steps[-1].rule if item.steps and item.steps[-1].rule == "P-A4" else last.ruling.rule
@@ -97,7 +97,7 @@ def _refused(book: CodeBook, record: Record, item: Resolved) -> Suppressed:
         code=code,
         display=book.title(code),
         rule=rule,
-        reason=f"{says} “{_quoted(record, last)}”",
+        reason=f"{says}, “{_quoted(record, last)}”",
         evidence=tuple(record.at(found) for found in item.deciding),
     )
 

@@ -5,9 +5,10 @@ The sentences are data, `patterns/reference.yaml`; this module fills them. `card
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +18,8 @@ from parsnlp.errors import InputError, RuleError
 from parsnlp.models import Drg
 
 _LONGEST_SHOWN = 24
+
+Kind = Literal["heading", "code", "review", "step", "item", "note"]
 
 
 class _Model(BaseModel):
@@ -153,6 +156,19 @@ def scope(edition: Edition, tables: Mapping[str, Any]) -> tuple[str, ...]:
     bases |= set(maker.roles)
     complete = {child for base in bases if edition.seventh_characters(base) for child in edition.children(base)}
     return tuple(sorted(bases | complete))
+
+
+@functools.cache
+def _noted(edition: Edition) -> tuple[Entry, ...]:
+    """Every entry of the edition that prints an Excludes1 note, each once."""
+    found: dict[str, Entry | None] = {}
+    waiting = [code for family in edition.families for code in (*reversed(edition.ancestors(family)), family)]
+    while waiting:
+        code = waiting.pop(0)
+        if code not in found:
+            found[code] = edition.entry(code)
+            waiting = [*edition.children(code), *waiting]
+    return tuple(entry for _, entry in sorted(found.items()) if entry is not None and entry.excludes1)
 
 
 class _Maker:
@@ -450,22 +466,12 @@ class _Maker:
         )
 
     def _excluded_by(self, code: str, chain: Sequence[str]) -> Iterator[Exclusion]:
-        """The notes of other entries, in code order, that name this code."""
-        seen = set(chain)
-        for family in self.edition.families:
-            for other in (*reversed(self.edition.ancestors(family)), family, *self._below(family)):
-                entry = self._entry(other)
-                if other in seen or not entry.excludes1:
-                    continue
-                seen.add(other)
-                note = self.edition.excludes1_conflict(other, code)
+        """The notes of other entries that name this code."""
+        for entry in _noted(self.edition):
+            if entry.code not in chain:
+                note = self.edition.excludes1_conflict(entry.code, code)
                 if note in entry.excludes1:
-                    yield Exclusion(at=other, note=note or "")
-
-    def _below(self, code: str) -> Iterator[str]:
-        for child in self.edition.children(code):
-            yield child
-            yield from self._below(child)
+                    yield Exclusion(at=entry.code, note=note or "")
 
     def _siblings(self, subject: _Subject) -> list[str]:
         if subject.kind == "congenital" or "header" in subject.tags:
@@ -689,7 +695,7 @@ def _families(stems: Iterable[str]) -> str:
 # --- printing -------------------------------------------------------------------------------------------------------
 
 
-def lines(made: Card) -> Iterator[tuple[str, int, str]]:
+def lines(made: Card) -> Iterator[tuple[str, int, Kind]]:
     """The card for a reader: text, depth and kind (heading, code, item, note) of each line."""
     yield f"{made.code} {made.title}", 0, "code"
     yield made.kind, 1, "item"
@@ -729,7 +735,7 @@ def _text(text: Text) -> str:
     return f"{text.says} [{', '.join(text.rules)}]"
 
 
-def _listing(title: str, items: Iterable[str]) -> Iterator[tuple[str, int, str]]:
+def _listing(title: str, items: Iterable[str]) -> Iterator[tuple[str, int, Kind]]:
     inside = list(items)
     if inside:
         yield "", 0, "item"

@@ -9,6 +9,7 @@ from parsnlp.extract.findings import DocumentReading, Found
 from parsnlp.extract.matching import Match, Matcher
 from parsnlp.extract.pipeline import Reading
 from parsnlp.models import Care, Imaging
+from parsnlp.note import Clean
 from parsnlp.rules import RuleSet
 
 _NOT_READ = ("plan", "order", "education", "indication", "medications")
@@ -144,7 +145,7 @@ class Services:
                     Care(
                         kind=match.rule.value or "",
                         detail=reading.text[start:end],
-                        duration=_nearest(match, durations, 45),
+                        duration=self._duration_of(reading, clean, match, durations),
                         outcome=_value(match, outcomes, 60),
                         document=document.note.id,
                         start=start,
@@ -153,6 +154,16 @@ class Services:
                     )
                 )
         return found
+
+    @staticmethod
+    def _duration_of(reading: Reading, clean: Clean, match: Match, others: Sequence[Match]) -> str | None:
+        """The duration that stands nearest, within 45 characters, as the note words it."""
+        near = [(max(other.start - match.end, match.start - other.end), other.start, other) for other in others]
+        gap, _, other = min(near, default=(46, 0, match))
+        if not 0 <= gap <= 45:
+            return None
+        start, end = clean.span(other.start, other.end)
+        return reading.text[start:end].strip()
 
 
 def _upper(word: str, sentence: str) -> bool:
@@ -166,12 +177,6 @@ def _negated(text: str, match: Match, negations: Sequence[Match]) -> bool:
         if 0 <= match.start - negation.end <= 28 and not re.search(r"[,;.:]|\bbut\b|\bwith\b", gap):
             return True
     return False
-
-
-def _nearest(match: Match, others: Sequence[Match], reach: int) -> str | None:
-    near = [(max(other.start - match.end, match.start - other.end), other.text) for other in others]
-    near = [(gap, text) for gap, text in near if 0 <= gap <= reach]
-    return min(near)[1].strip() if near else None
 
 
 def _value(match: Match, others: Sequence[Match], reach: int) -> str | None:

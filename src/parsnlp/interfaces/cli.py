@@ -237,7 +237,9 @@ def explain(
     from parsnlp.interfaces import reading
 
     reading.note({"text": "", "date": date})
-    edition, _ = icd10cm.edition_for(date)
+    edition, covers = icd10cm.edition_for(date)
+    if covers is False:
+        typer.echo(f"parsnlp: no edition carried is in force on {date}; this is {edition.name}", err=True)
     card = reference.card(code, edition, _rules(patterns).tables)
     if as_json:
         typer.echo(card.model_dump_json(indent=2))
