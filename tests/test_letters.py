@@ -39,6 +39,7 @@ NOTES = {
     "imaging_only": "HPI: low back pain.\n\nImaging: XR lumbar spine shows L4-L5 spondylolisthesis.\n\nAssessment: Low back pain.",
     "lysis_slip_collapsed": "Assessment: isthmic spondylolisthesis L5-S1.",
     "historical_status": "PMH: history of L5 spondylolysis.\n\nAssessment: knee pain.",
+    "trauma_chronic_conflict": "Assessment: Chronic bilateral L5 pars defects, found after a fall from a ladder.",
     "uncertain_wording": "Assessment: possible L5 spondylolysis.",
 }
 
@@ -166,6 +167,17 @@ def test_the_date_of_the_study_comes_before_that_of_the_document() -> None:
     assert "study: CT" in imaged.details
 
 
+def test_indicators_in_one_sentence_share_its_quotation() -> None:
+    text = NOTES["trauma_chronic_conflict"]
+    built = letters.build(read(text), {"note": text})
+    asked = next(asked for asked in built.questions if asked.kind == "trauma_chronic_conflict")
+    assert len(asked.indicators) == 3
+    made = letters.letter(read(text), texts={"note": text})
+    assert made.count(f"“{text}”") == 1
+    for item in asked.indicators:
+        assert f"{item.start}-{item.end}" in made
+
+
 def test_an_open_question_leaves_room_and_a_way_out() -> None:
     made = letters.letter(read(NOTES["site_missing"]))
     assert re.search(r"Answer: _+\n   \[ \] unable to determine", made)
@@ -220,10 +232,10 @@ def test_a_text_that_is_not_the_documents_is_not_quoted() -> None:
 
 
 def test_markdown_shows_the_notes_words_literally() -> None:
-    text = "Assessment: possible L5 spondylolysis <b>*see* [x](http://y) `z`"
+    text = "Assessment: possible L5 spondylolysis with <b>_x_ `z` #1"
     made = letters.letter(read(text), "markdown", {"note": text})
     assert made.startswith("# Documentation query\n")
-    assert r"\<b\>\*see\* \[x\](http://y) \`z\`" in made
+    assert r"with \<b\>\_x\_ \`z\` \#1”" in made
     assert "- [ ] unable to determine" in made
 
 

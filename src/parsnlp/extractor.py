@@ -12,7 +12,7 @@ from parsnlp.coding.assign import assign
 from parsnlp.coding.audit import claimed_codes, p_x3, typed_codes
 from parsnlp.coding.checklist import checklist
 from parsnlp.coding.drafts import CodeBook
-from parsnlp.coding.review import edits, queries
+from parsnlp.coding.review import edits, p_x4
 from parsnlp.errors import InputError
 from parsnlp.extract.findings import DocumentReading, Finder, publish
 from parsnlp.extract.pipeline import Pipeline, Reading, annotate
@@ -143,7 +143,7 @@ class Extractor:
             conservative_care=tuple(care),
             checklist=tuple(checklist(record, conditions, care)),
             edits=tuple(found),
-            queries=tuple(queries(record, conditions, published, assigned)),
+            queries=tuple(p_x4(record, conditions, published, assigned)),
             documents=tuple(
                 Document(
                     id=note.id,

@@ -8,7 +8,7 @@ worth, no diagnosis the chart does not hold. Documentation tips stand apart and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -40,6 +40,7 @@ _TITLES = {  # neutral: a title must not name an answer
     "imaging_only": "Imaging finding without a provider’s statement",
     "lysis_slip_collapsed": "Description of the documented slip",
     "historical_status": "Present status of the documented condition",
+    "trauma_chronic_conflict": "Injury and long-standing features of the pars defect",
     "uncertain_wording": "Status of the documented condition",
 }
 _OTHER_TITLE = "Clarification of the documentation"
@@ -197,13 +198,19 @@ def _head(made: Letter) -> list[tuple[str, str]]:
     ]
 
 
-def _place(item: Indicator) -> str:
-    parts = [f"document {item.document}", f"characters {item.start}-{item.end}"]
-    if item.section:
-        parts.append(f"section {item.section.replace('_', ' ')}")
-    if item.date:
-        parts.append(item.date)
-    return ", ".join(parts)
+def _quoted(indicators: Iterable[Indicator]) -> Iterator[tuple[str, str, str]]:
+    """Quotation, place and details; indicators in one sentence share its quotation."""
+    groups: dict[tuple[str, str], list[Indicator]] = {}
+    for item in indicators:
+        groups.setdefault((item.document, item.quote or f"{item.text} {item.start}"), []).append(item)
+    for items in groups.values():
+        parts = [f"document {items[0].document}"]
+        parts.append("characters " + ", ".join(f"{item.start}-{item.end}" for item in items))
+        sections = dict.fromkeys(item.section.replace("_", " ") for item in items if item.section)
+        parts += [f"section {name}" for name in sections]
+        parts += dict.fromkeys(item.date for item in items if item.date)
+        details = dict.fromkeys(detail for item in items for detail in item.details)
+        yield flat(items[0].quote or items[0].text), ", ".join(parts), "; ".join(details)
 
 
 def _text(made: Letter) -> Iterator[str]:
@@ -217,10 +224,10 @@ def _text(made: Letter) -> Iterator[str]:
             yield ""
             yield f"{number}. {asked.title}"
             yield "   Clinical indicators:"
-            for item in asked.indicators:
-                yield f"   - “{flat(item.quote or item.text)}” ({_place(item)})"
-                if item.details:
-                    yield f"     {'; '.join(item.details)}"
+            for words, place, details in _quoted(asked.indicators):
+                yield f"   - “{words}” ({place})"
+                if details:
+                    yield f"     {details}"
             yield f"   Question: {asked.asks}"
             for option in asked.options:
                 yield f"   [ ] {_option(option)}"
@@ -237,7 +244,7 @@ def _text(made: Letter) -> Iterator[str]:
         yield ""
         yield "DOCUMENTATION TIPS (not queries; no answer is asked for)"
         for tip in made.tips:
-            places = "; ".join(f"“{flat(item.quote or item.text)}” ({_place(item)})" for item in tip.indicators)
+            places = "; ".join(f"“{words}” ({place})" for words, place, _ in _quoted(tip.indicators))
             yield f"- {tip.title}: {tip.asks} {places}"
 
 
@@ -254,9 +261,8 @@ def _markdown(made: Letter) -> Iterator[str]:
             yield ""
             yield "Clinical indicators:"
             yield ""
-            for item in asked.indicators:
-                details = f" {_escaped('; '.join(item.details))}" if item.details else ""
-                yield f"- “{_escaped(item.quote or item.text)}” ({_escaped(_place(item))}){details}"
+            for words, place, details in _quoted(asked.indicators):
+                yield f"- “{_escaped(words)}” ({_escaped(place)}) {_escaped(details)}".rstrip()
             yield ""
             yield f"**Question:** {_escaped(asked.asks)}"
             yield ""
@@ -278,7 +284,7 @@ def _markdown(made: Letter) -> Iterator[str]:
         yield ""
         for tip in made.tips:
             places = "; ".join(
-                f"“{_escaped(item.quote or item.text)}” ({_escaped(_place(item))})" for item in tip.indicators
+                f"“{_escaped(words)}” ({_escaped(place)})" for words, place, _ in _quoted(tip.indicators)
             )
             yield f"- {tip.title}: {_escaped(tip.asks)} {places}"
 

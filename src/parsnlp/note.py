@@ -18,6 +18,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 MAX_BLOCK = 20_000
 """Longest run of text, in code points, that is laid out as one block; a longer one is cut at white space."""
@@ -86,13 +87,6 @@ def fold(text: str) -> str:
     return text.translate(_FOLDING)
 
 
-def grams(text: str) -> frozenset[str]:
-    """Every two and every three characters in a row of `text`: what a literal in it must be made of."""
-    return frozenset([text[i : i + 3] for i in range(len(text) - 2)]).union(
-        [text[i : i + 2] for i in range(len(text) - 1)]
-    )
-
-
 class Clean:
     """The clean form of a stretch of text, with its way back.
 
@@ -100,12 +94,11 @@ class Clean:
     clean offset `i`; `span(a, b)` the original span of `text[a:b]`.
     """
 
-    __slots__ = ("_breaks", "_grams", "_shifts", "end", "start", "text")
+    __slots__ = ("_breaks", "_shifts", "end", "start", "text")
 
     def __init__(self, source: str, start: int, end: int) -> None:
         self.start = start
         self.end = end
-        self._grams: frozenset[str] | None = None
         folded = source[start:end].translate(_FOLDING)
         if _IRREGULAR.search(folded) is None:
             self.text = folded
@@ -130,13 +123,6 @@ class Clean:
         self.text = "".join(pieces)
         self._breaks = breaks
         self._shifts = shifts
-
-    @property
-    def grams(self) -> frozenset[str]:
-        """The clean text's `grams`, made once."""
-        if self._grams is None:
-            self._grams = grams(self.text)
-        return self._grams
 
     def origin(self, offset: int) -> int:
         """The original offset of the character at clean `offset`."""
@@ -176,7 +162,9 @@ _HEADING_SHAPE = re.compile(
 _LEVEL_SHAPE = re.compile(
     r"[ \t]*(?:[CTLS]\d{1,2})(?:[ ]?[-/\u2013\u2014][ ]?[CTLS]?\d{1,2})?[ \t]*(?:[:.\-\u2013\u2014|]|[ \t]{2,}|$)"
 )
-_END = re.compile(r"[.!?]+[\"'\u201d\u2019)\]]*(?=\s|$)|(?<=[a-z0-9)])\.(?=[A-Z][a-z])|;")
+# Each of these begins with a set of characters, which the regex engine finds fast.
+_END = re.compile(r"[.!?;](?:(?<=[.!?])[.!?]*[\"'\u201d\u2019)\]]*(?=\s|$)|(?<=[a-z0-9)]\.)(?=[A-Z][a-z])|(?<=;))")
+_NUMBERED = re.compile(r"\d[.)]\s")
 _LIST_NUMBER = re.compile(
     r"(?<=[.;:,!?)\]])\s+(?=\(?[1-9]\d?[.)]\s+[A-Za-z])|(?<!\s)\s+(?=\(?[1-9]\d?\)\s+[A-Za-z])|(?<!\s)\s{2,}(?=[1-9]\.\s+[A-Z])"
 )
@@ -185,10 +173,10 @@ _ANSWER = re.compile(r"\s*(?:A:\s*)?(?:yes|no|none|y|n|not (?:seen|present|ident
 _BOX_ANSWER = re.compile(r"\s*(?:yes|no|y|n|present|absent|none|n/a|positive|negative|denies)\b", re.I)
 _WORD = re.compile(r"\S+")
 _LAST_WORD = re.compile(r"[A-Za-z]+$")
+_BEFORE_STOP = re.compile(r"[A-Za-z][A-Za-z./]*$")
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
+class Sentence(NamedTuple):
     """A sentence, list item, table cell or heading line: the unit that context cues and level binding work in.
 
     `start`, `end`: its span, without surrounding white space. `item`: number of the line item (bullet, row, paragraph)
@@ -292,7 +280,9 @@ def _cut(line: Line, text: str) -> Iterator[Line]:
 def _joins(text: str, this: Line, following: Line, width: int, wording: Wording) -> bool:
     """Whether the break between two lines of a block is a soft wrap inside one sentence or paragraph."""
     after = text[following.start : following.end]
-    if _BULLET.match(after) or _BOX.match(after.lstrip()) or _HEADING_SHAPE.match(after) or _LEVEL_SHAPE.match(after):
+    if _BULLET.match(after) or _BOX.match(after.lstrip()):
+        return False
+    if (":" in after and _HEADING_SHAPE.match(after)) or _LEVEL_SHAPE.match(after):
         return False
     before = text[this.start : this.end].rstrip()
     if not before or before[-1] in ":|":
@@ -334,7 +324,7 @@ def _cuts(text: str, start: int, end: int, wording: Wording) -> list[int]:
         if match.group()[0] == "?" and (match.start() <= body or text[match.start() - 1].isspace()):
             continue  # a question mark in front of what it questions
         if match.group()[0] == ".":
-            word = re.search(r"[A-Za-z][A-Za-z./]*$", text[max(body, match.start() - 14) : match.start()])
+            word = _BEFORE_STOP.search(text[max(body, match.start() - 14) : match.start()])
             token = word.group().lower() if word else ""
             following = text[at : at + 40].lstrip()
             if token in wording.abbreviations:
@@ -350,11 +340,17 @@ def _cuts(text: str, start: int, end: int, wording: Wording) -> list[int]:
         elif match.group()[0] == "?" and _ANSWER.match(text, at):
             continue
         cuts.add(at)
-    for match in _LIST_NUMBER.finditer(text, body, end):
-        cuts.add(match.end())
-    for match in _CELL.finditer(text, body, end):
-        cuts.add(match.end())
-    boxes = [box for box in _BOX.finditer(text, body, end) if not _BOX_ANSWER.match(text, box.end())]
+    # The next three are dear, so they are looked for only where what they cannot do without stands.
+    piece = text[body:end]
+    if _NUMBERED.search(piece):
+        for match in _LIST_NUMBER.finditer(text, body, end):
+            cuts.add(match.end())
+    if ":" in piece and ("   " in piece or "\t" in piece or " |" in piece):
+        for match in _CELL.finditer(text, body, end):
+            cuts.add(match.end())
+    boxes = []
+    if "[" in piece or "(" in piece or "__" in piece or not piece.isascii():
+        boxes = [box for box in _BOX.finditer(text, body, end) if not _BOX_ANSWER.match(text, box.end())]
     if boxes:
         first = text[start : boxes[0].start()]
         leads = not first.strip() or first.rstrip()[-1:] in ":-*.)?" or (len(boxes) > 1 and not first.strip().isalpha())
@@ -376,12 +372,12 @@ def _bounded(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-def layout(text: str, wording: Wording = NO_WORDING) -> Layout:
-    """Lay a note out in sentences, with the help of a few words of the language.
+def layout(text: str, wording: Wording = NO_WORDING, all_lines: list[Line] | None = None) -> Layout:
+    """Lay a note out in sentences, with the help of a few words of the language. `all_lines`: its lines, where known.
 
     Sentences never overlap, never cross a blank line, and together hold every character that is not white space.
     """
-    all_lines = lines(text)
+    all_lines = lines(text) if all_lines is None else all_lines
     sentences: list[Sentence] = []
     item = 0
     for number, block in enumerate(_blocks(all_lines, text)):

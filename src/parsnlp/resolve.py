@@ -108,6 +108,8 @@ def _resolve(record: Record, condition: Condition, found: list[Found]) -> Resolv
         if conflict:
             flags.add("conflict")
     if affirmed:
+        affirmed = p_a5_newer(record, affirmed, found, steps)
+    if affirmed:
         others = [item for item in found if item.assertion in ("uncertain", "hypothetical", "historical")]
         if others:
             steps.append(
@@ -133,6 +135,21 @@ def _resolve(record: Record, condition: Condition, found: list[Found]) -> Resolv
     if assertion == "uncertain" and record.setting == "inpatient":
         p_a10(record, resolved)
     return resolved
+
+
+def p_a5_newer(record: Record, affirmed: list[Found], found: list[Found], steps: list[Step]) -> list[Found]:
+    """P-A5 with P-A4: a newer study that finds it healed or resolved holds for the present state."""
+    healed = [item for item in found if item.assertion == "historical" and item.ruling.rule == "P-A5"]
+    kept = list(affirmed)
+    for item in affirmed:
+        for later in healed:
+            if _authority(item) < 3 and _compatible(item, later) and _newer(item, later) is later:
+                kept.remove(item)
+                steps.append(
+                    Step(rule="P-A5", says="a newer statement finds it healed or resolved", evidence=(record.at(item), record.at(later)))
+                )
+                break
+    return kept
 
 
 def _definite(item: Found) -> bool:
@@ -262,6 +279,8 @@ def _same(one: str, other: str) -> bool:
 
 def _winner(item: Found, denial: Found) -> tuple[Found | None, str]:
     """Which of an affirmation and a compatible denial holds, with the reason; (None, '') for a conflict."""
+    if ("amended" in denial.flags) != ("amended" in item.flags):
+        return (denial if "amended" in denial.flags else item), "a correction takes the other statement back"
     if "correction" in denial.flags and "correction" not in item.flags:
         return denial, "an addendum or correction withdraws the earlier statement"
     if "correction" in item.flags and "correction" not in denial.flags:
@@ -272,6 +291,9 @@ def _winner(item: Found, denial: Found) -> tuple[Found | None, str]:
         and (item.documented_by == "imaging" or "reported" in item.flags)
     ):
         return denial, "the provider overrules the reading"
+    later = (denial.document, denial.mention.start) > (item.document, item.mention.start)
+    if "reported" in item.flags and "reported" not in denial.flags and denial.documented_by == "provider" and later:
+        return denial, "the provider's own statement overrules the report it quotes"
     if "overrule" in item.flags and "overrule" not in denial.flags:
         return item, "the provider overrules the reading"
     newer = _newer(item, denial)

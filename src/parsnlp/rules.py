@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,12 +64,19 @@ class Rule:
     @cached_property
     def regex(self) -> re.Pattern[str]:
         """The compiled whole-word pattern; compiled at first use, since most notes need few of the rules."""
-        return re.compile(rf"(?:(?<![a-z0-9])|(?=[^a-z0-9]))(?:{self.pattern})(?:(?![a-z0-9])|(?<=[^a-z0-9]))")
+        first = {text[:1] for text in self._proof.begin}
+        # Looking at the first letter alone passes most places of a text by before anything dearer is tried.
+        lead = "" if "" in first else rf"(?=[{re.escape(''.join(sorted(first)))}])"
+        return re.compile(rf"{lead}(?<![a-z0-9](?=[a-z0-9]))(?:{self.pattern})(?!(?<=[a-z0-9])[a-z0-9])")
 
     @cached_property
     def literals(self) -> frozenset[str]:
         """Texts of which every match holds at least one; empty when none could be proved."""
-        return required_literals(self.pattern)
+        return _fewest(self._proof)
+
+    @cached_property
+    def _proof(self) -> _Proof:
+        return _sequence(_parse(self.pattern))
 
 
 @dataclass(frozen=True)
@@ -93,16 +100,15 @@ class RuleSet:
 
 
 def required_literals(pattern: str) -> frozenset[str]:
-    """A set of texts such that every match of `pattern` contains at least one of them.
+    """A set of texts such that wherever `pattern` matches, the text holds at least one of them in or around the match.
 
     Derived from the parsed expression: in a sequence the best part wins (the one whose shortest text is longest), in an
-    alternation all branches are needed. Returns the empty set when the pattern proves nothing of two letters or more.
+    alternation all branches are needed. Returns the empty set when the pattern proves nothing.
 
     >>> sorted(required_literals("pars (?:interarticularis )?(?:defect|fracture)s?"))
-    ['defect', 'fracture']
+    [' defect', ' fracture']
     """
-    found = _required(_parse(pattern))
-    return frozenset(found) if found else frozenset()
+    return _fewest(_sequence(_parse(pattern)))
 
 
 def _parse(pattern: str) -> Any:
@@ -114,50 +120,187 @@ def _parse(pattern: str) -> Any:
 
 
 _MOST = 80
+_ANY = frozenset({""})
 
 
-def _required(items: Any) -> set[str] | None:
-    """The best set of texts for a sequence of parsed items; short optional and alternative letters are spelled out."""
-    best: set[str] | None = None
-    run = {""}
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """What is known of the texts that an expression matches: all of them, if few (`all`), and how they begin and end.
 
-    def better(candidate: set[str] | None) -> None:
-        nonlocal best
-        if candidate and min(map(len, candidate)) >= 2:
-            score = (min(map(len, candidate)), -len(candidate))
-            if best is None or score > (min(map(len, best)), -len(best)):
-                best = candidate
+    `best`: texts of which each match holds at least one.
+    """
 
-    for op, arg in items:
-        letters = _letters(str(op), arg)
-        if letters is not None and len(run) * len(letters) <= _MOST:
-            run = {text + letter for text in run for letter in letters}
-            continue
-        better(run)
-        run = {""} if letters is None else set(letters)
+    all: frozenset[str] | None = None
+    begin: frozenset[str] = _ANY
+    end: frozenset[str] = _ANY
+    best: frozenset[str] | None = None
+
+
+_NOTHING = _Proof()
+_EMPTY = _Proof(_ANY, _ANY, _ANY)
+
+
+def _fewest(proof: _Proof) -> frozenset[str]:
+    """The proof's best texts without those that hold another of them."""
+    found = proof.best or frozenset()
+    return frozenset(text for text in found if not any(part in text for part in found if part != text))
+
+
+def _exactly(texts: Iterable[str], best: frozenset[str] | None = None) -> _Proof:
+    known = frozenset(texts)
+    return _Proof(known, known, known, _better(best, known))
+
+
+def _better(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    """The set whose commonest text is rarer; from four telling letters on, the set of fewer texts."""
+    if not other or "" in other:
+        return one
+    if not one:
+        return other
+    return max(one, other, key=lambda texts: (min(4, *map(_telling, texts)), -len(texts), min(map(len, texts))))
+
+
+# Words so common that they tell nothing of a note.
+_COMMON = frozenset(
+    [
+        "a",
+        "after",
+        "an",
+        "and",
+        "any",
+        "are",
+        "as",
+        "at",
+        "be",
+        "been",
+        "but",
+        "by",
+        "did",
+        "does",
+        "for",
+        "from",
+        "had",
+        "has",
+        "have",
+        "he",
+        "her",
+        "his",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "l",
+        "left",
+        "n",
+        "no",
+        "non",
+        "not",
+        "of",
+        "off",
+        "on",
+        "or",
+        "out",
+        "right",
+        "s",
+        "she",
+        "so",
+        "t",
+        "than",
+        "that",
+        "the",
+        "their",
+        "there",
+        "these",
+        "they",
+        "this",
+        "to",
+        "was",
+        "were",
+        "which",
+        "who",
+        "with",
+        "without",
+        "x",
+        "y",
+    ]
+)
+
+
+@lru_cache(maxsize=50_000)
+def _telling(text: str) -> int:
+    """How rare a text is, roughly: its letters without those of common words; any letter is better than none."""
+    return max(sum(len(word) for word in text.split() if word not in _COMMON), min(len(text), 2) - 1)
+
+
+def _product(left: frozenset[str], right: frozenset[str]) -> frozenset[str] | None:
+    return frozenset(a + b for a in left for b in right) if len(left) * len(right) <= _MOST else None
+
+
+def _joined(left: _Proof, right: _Proof) -> _Proof:
+    """What is known of a match of one expression followed by a match of another."""
+    if left.all is not None and right.all is not None and (texts := _product(left.all, right.all)) is not None:
+        return _exactly(texts, _better(left.best, right.best))
+    begin = _product(left.all, right.begin) if left.all is not None else None
+    end = _product(left.end, right.all) if right.all is not None else None
+    return _Proof(
+        None,
+        begin or left.begin,
+        end or right.end,
+        _better(_better(left.best, right.best), _product(left.end, right.begin)),
+    )
+
+
+def _sequence(items: Any) -> _Proof:
+    known = before = _EMPTY
+    seen: frozenset[str] | None = None  # what lookarounds need to stand in or beside the match
+    word = ""
+    for op, arg in [*items, ("AT", None)]:
         name = str(op)
-        if name == "SUBPATTERN":
-            better(_required(arg[3]))
-        elif name == "BRANCH":
-            branches = [_required(branch) for branch in arg[1]]
-            if all(branches):
-                better(set().union(*(branch for branch in branches if branch)))
-        elif name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT") and arg[0] >= 1:
-            better(_required(arg[2]))
-    better(run)
-    return best
+        if name == "LITERAL":
+            word += chr(arg)
+            continue
+        if word:
+            known, word = _joined(known, _exactly({word})), ""
+        if name == "ASSERT":
+            around = _sequence(arg[1])
+            if arg[0] > 0:
+                seen = _better(seen, _joined(known, around).best)
+            elif known is _EMPTY:
+                before = around
+        elif name not in ("AT", "ASSERT_NOT"):
+            known = _joined(known, _item(name, arg))
+    if before is not _EMPTY:
+        seen = _better(seen, _joined(before, known).best)
+    return _Proof(known.all, known.begin, known.end, _better(known.best, seen)) if seen else known
 
 
-def _letters(name: str, arg: Any) -> set[str] | None:
-    """The texts that one item can match when they are few and known: a letter, a small class, an optional letter."""
-    if name == "LITERAL":
-        return {chr(arg)}
-    if name == "IN" and all(str(op) == "LITERAL" for op, _ in arg) and len(arg) <= 6:
-        return {chr(code) for _, code in arg}
-    if name in ("MAX_REPEAT", "MIN_REPEAT") and arg[:2] == (0, 1) and len(arg[2]) == 1:
-        inner = _letters(str(arg[2][0][0]), arg[2][0][1])
-        return inner | {""} if inner is not None else None
-    return None
+def _item(name: str, arg: Any) -> _Proof:
+    """What is known of one item's match."""
+    if name == "IN" and len(arg) <= 6 and all(str(op) == "LITERAL" for op, _ in arg):
+        return _exactly(chr(code) for _, code in arg)
+    if name == "SUBPATTERN":
+        return _sequence(arg[3]) if not arg[1] else _NOTHING
+    if name == "BRANCH":
+        branches = [_sequence(branch) for branch in arg[1]]
+        every = [branch.all for branch in branches if branch.all is not None]
+        begin, end = (
+            frozenset[str]().union(*texts) for texts in zip(*((b.begin, b.end) for b in branches), strict=True)
+        )
+        bests = [branch.best for branch in branches if branch.best]
+        return _Proof(
+            frozenset[str]().union(*every) if len(every) == len(branches) and len(begin) <= _MOST else None,
+            begin if len(begin) <= _MOST else _ANY,
+            end if len(end) <= _MOST else _ANY,
+            frozenset[str]().union(*bests) if len(bests) == len(branches) else None,
+        )
+    if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+        least, most, inner = arg[0], arg[1], _sequence(arg[2])
+        if (least, most) == (0, 1) and inner.all is not None and len(inner.all) < _MOST:
+            return _Proof(inner.all | _ANY, inner.all | _ANY, inner.all | _ANY)
+        if least >= 1:
+            return _Proof(None, inner.begin, inner.end, inner.best)
+    return _NOTHING
 
 
 # --- loading --------------------------------------------------------------------------------------------------------

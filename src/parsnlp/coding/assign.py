@@ -133,8 +133,13 @@ def _code(book: CodeBook, record: Record, draft: Draft) -> Code:
         evidence=unique([*draft.evidence, *(site_spans(item.sites))]),
         trail=(*draft.steps, *reviews),
         alternatives=tuple(dict.fromkeys(draft.alternatives)),
-        drg=tuple(Drg(drg=group.code, title=group.title) for group in book.edition.drg_groups(draft.code)),
+        drg=p_x5(book, draft.code),
     )
+
+
+def p_x5(book: CodeBook, code: str) -> tuple[Drg, ...]:
+    """P-X5: the MS-DRGs of a pars defect or slip as a medical principal diagnosis; other families carry none."""
+    return tuple(Drg(drg=group.code, title=group.title) for group in book.edition.drg_groups(code))
 
 
 def p_x6(record: Record, draft: Draft) -> None:

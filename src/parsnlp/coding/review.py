@@ -51,7 +51,7 @@ def _both(one: Sequence[Span], other: Sequence[Span]) -> tuple[Span, ...]:
     return (*one[:1], *other[:1])
 
 
-def queries(
+def p_x4(
     record: Record, conditions: Sequence[Resolved], published: Sequence[NoteCondition], assigned: Assigned
 ) -> list[Query]:
     """P-X4: questions to the provider, each with its clinical indicators."""
@@ -181,7 +181,7 @@ def _trauma_and_chronic(record: Record, item: Resolved) -> Iterable[Query]:
         if told and chronic:
             yield _query(
                 "trauma_chronic_conflict",
-                "The statement gives both an injury and long-standing features of the pars defect. How do the two relate?",
+                "The record documents an injury and long-standing features of the pars defect in one statement. How, if at all, do the two relate?",
                 (
                     record.at(mention),
                     record.span(mention.document, told[0].start, told[0].end, told[0].rule),

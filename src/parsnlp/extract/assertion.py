@@ -103,6 +103,9 @@ def p_f3_worded(mention: Mention, context: Context) -> Ruling | None:
 def p_f3_hypothetical(mention: Mention, context: Context) -> Ruling | None:
     """P-F3: "rule out", "if", "risk of", where that cue stands nearer than any negation."""
     cues = _of(mention, "hypothetical")
+    after = any(cue.start >= mention.end for cue in _of(mention, "negated"))
+    if after and not any(cue.rule.id == "hypothetical.if" for cue in cues):
+        return None  # "work-up for X came back negative": the answer stands behind the question
     if cues and _distance(mention, cues) < _distance(mention, _of(mention, "negated")):
         return Ruling("hypothetical", "P-F3", "looked for or feared, not found", cues)
     return None

@@ -7,6 +7,7 @@ fusion, a nerve root, leg pain ...); a modifier that belongs to an owner is nobo
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -178,7 +179,8 @@ class Binder:
         self, text: str, bare: str, modifiers: Sequence[_Modifier], heads: Sequence[_Head]
     ) -> list[tuple[_Head | None, str]]:
         """Each modifier's head. Levels in a list ("L2-3 and L3-4") go together: right with the last, left with the first."""
-        owners = [self._owner(bare, modifier, heads) for modifier in modifiers]
+        ends = [head.end for head in heads]
+        owners = [self._owner(bare, modifier, heads, bisect_right(ends, modifier.start)) for modifier in modifiers]
         places = [i for i, modifier in enumerate(modifiers) if modifier.category == "level"]
         run: list[int] = []
         for i in [*places, None]:
@@ -192,20 +194,15 @@ class Binder:
             run = [i] if i is not None else []
         return owners
 
-    def _owner(self, bare: str, modifier: _Modifier, heads: Sequence[_Head]) -> tuple[_Head | None, str]:
-        """The head a modifier stands with and how it was found; (None, 'loose') when it heads its own clause."""
-        left: _Head | None = None
-        right: _Head | None = None
-        for head in heads:
-            if head.start <= modifier.start and modifier.end <= head.end:
-                return head, "inside"
-            if head.end <= modifier.start:
-                left = head
-            elif head.start >= modifier.end:
-                right = head
-                break
-            elif head.start < modifier.end and modifier.start < head.end:
-                return head, "inside"
+    def _owner(self, bare: str, modifier: _Modifier, heads: Sequence[_Head], at: int) -> tuple[_Head | None, str]:
+        """The head a modifier stands with and how it was found; (None, 'loose') when it heads its own clause.
+
+        Heads never overlap; `at` is the first that ends after the modifier begins.
+        """
+        left = heads[at - 1] if at else None
+        right = heads[at] if at < len(heads) else None
+        if right is not None and right.start < modifier.end:
+            return right, "inside"
         gap_right = _words(bare[modifier.end : right.start]) if right else None
         gap_left = _words(bare[left.end : modifier.start]) if left else None
         adjacent = (
@@ -285,9 +282,7 @@ class Binder:
 
     def _row(self, reading: Reading, number: int) -> list[Evidence]:
         sentences = reading.layout.sentences
-        first = number
-        while first > 0 and sentences[first - 1].item == sentences[number].item:
-            first -= 1
+        first = bisect_left(sentences, sentences[number].item, key=lambda sentence: sentence.item)
         head = self._row_head(reading, first, whole=False)
         if head:
             return head

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from parsnlp.extract.matching import Match, Matcher, prune, silence
 from parsnlp.note import Clean
@@ -74,7 +74,7 @@ class Context:
         for cue in cues:
             into = min((start for start, _ in targets if cue.start < start < cue.end), default=None)
             if into is not None:
-                cue = replace(cue, end=into)  # "no acute" before "acute fracture of the lamina"
+                cue = cue._replace(end=into)  # "no acute" before "acute fracture of the lamina"
             if any(start < cue.end and cue.start < end for start, end in targets):
                 continue
             found.append(self._scope(text, cue, [*stops, *cues, *idle]))

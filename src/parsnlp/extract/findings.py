@@ -32,6 +32,7 @@ _DATE = re.compile(
     rf"|(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th)? )?{_MONTH}(?: (?P<day2>\d{{1,2}})(?:st|nd|rd|th)?,?(?= (?:19|20)\d\d))?,? (?P<year>(?:19|20)\d\d)"
     r"|(?P<only>(?:19|20)\d\d))(?![\d/-])"
 )
+_DATED = re.compile(r"\d[\d/.-]\d")  # every date above holds this; looking for it first is far cheaper
 _FRACTURE = re.compile(r"fract|fx|frx|broken|break|nonunion|non-union")
 _STRESS = re.compile(r"stress|fatigue|overuse")
 _AMEND = re.compile(
@@ -57,12 +58,17 @@ class Found:
     tie: str | None = None
     finding: Finding | None = None
     extra: dict[str, str] = field(default_factory=dict)
+    _levels: tuple[Condition, tuple[str, ...]] | None = None
 
     @property
     def levels(self) -> tuple[str, ...]:
         """Level names; of a slip, a vertebra that belongs to a named segment is not listed beside it."""
-        names = spine.order(evidence.value for evidence in self.attributes.levels)
-        return spine.segments_first(names) if self.condition == "spondylolisthesis" else names
+        if self._levels is None or self._levels[0] != self.condition:  # asked for often, and never changed once bound
+            names = spine.order(evidence.value for evidence in self.attributes.levels)
+            if self.condition == "spondylolisthesis":
+                names = spine.segments_first(names)
+            self._levels = (self.condition, names)
+        return self._levels[1]
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -76,12 +82,11 @@ class Found:
 
 @dataclass(slots=True)
 class DocumentReading:
-    """One document read: the note, its reading, its findings, and the region that its title names."""
+    """One document read: the note, its reading and its findings."""
 
     note: Note
     reading: Reading
     found: list[Found]
-    title_region: Evidence | None
     changes: dict[str, str] = field(default_factory=dict)
     trauma: list[Evidence] = field(default_factory=list)
     phases: list[Evidence] = field(default_factory=list)
@@ -96,6 +101,7 @@ class Finder:
         self._trauma = Matcher(rules.category("trauma"))
         self._phase = Matcher(rules.category("phase"))
         self._correction = Matcher(rules.category("correction"), longest=False)
+        self._corrects = Matcher(rule for rule in rules.category("correction") if rule.value == "correction")
         self._regions = Matcher(rules.category("region"))
         self._modality = Matcher(rules.category("modality"))
         self._spine = re.compile(rules.vocabulary["spine_context"])
@@ -112,7 +118,7 @@ class Finder:
         for sentence, group in groupby(reading.mentions, key=lambda mention: mention.sentence):
             mentions = list(group)
             flags = self._flags(reading, sentence)
-            for mention, attributes in zip(mentions, self._binder.bind(reading, sentence, mentions), strict=True):
+            for mention, attributes in zip(mentions, p_f4(self._binder, reading, sentence, mentions), strict=True):
                 section = reading.section(mention.start)
                 category = section.category if section else None
                 ruling = decide(mention, Context(category, reading.kind))
@@ -135,7 +141,7 @@ class Finder:
         if weak and (found or self._about_spine(reading)):
             found += weak
             found.sort(key=lambda item: item.mention.start)
-        result = DocumentReading(note, reading, found, self._title_region(reading))
+        result = DocumentReading(note, reading, found)
         if found:
             result.trauma = list(self._all(reading, self._trauma))
             self._traumatic(result)
@@ -211,14 +217,13 @@ class Finder:
 
     def _date(self, reading: Reading, mention: Mention, section: object) -> When | None:
         """The date of the study or statement: in the sentence before the mention, else in its item, else its heading."""
-        clean = reading.clean(mention.sentence)
-        before = [when for at, when in _dates(clean.text) if at < mention.clean_start]
+        before = [when for at, when in reading.once("dates", mention.sentence, _dates) if at < mention.clean_start]
         if before:
             return before[-1]
         sentences = reading.layout.sentences
         at = mention.sentence - 1
         while at >= 0 and sentences[at].item == sentences[mention.sentence].item and mention.sentence - at < 6:
-            dates = [when for _, when in _dates(reading.clean(at).text)]
+            dates = [when for _, when in reading.once("dates", at, _dates)]
             if dates and self._study.search(reading.clean(at).text):
                 return dates[-1]
             at -= 1
@@ -301,7 +306,7 @@ class Finder:
         known = {level for item in found for level in item.levels}
         for number, sentence in enumerate(reading.layout.sentences):
             clean = reading.clean(number)
-            if not any(match.rule.value == "correction" for match in self._correction.find(clean)):
+            if not self._corrects.find(clean):
                 section = reading.section(sentence.start)
                 if section is None or section.category != "addendum":
                     continue
@@ -387,7 +392,12 @@ class Finder:
             evidence = self._film(Clean(reading.text, section.title_start, section.title_end))
             if evidence is not None:
                 return evidence
-        return document.title_region
+        return self._title_region(reading)
+
+
+def p_f4(binder: Binder, reading: Reading, sentence: int, mentions: Sequence[Mention]) -> list[Attributes]:
+    """P-F4: the levels, sides, ages, causes and grades that belong to each mention of a sentence."""
+    return binder.bind(reading, sentence, mentions)
 
 
 def _stressed(item: Found) -> bool:
@@ -402,6 +412,8 @@ def p_c11(ages: set[str]) -> bool:
 def _dates(text: str) -> list[tuple[int, When]]:
     """Dates in clean text with their place, as (year, month, day), 0 for a part not given."""
     found: list[tuple[int, When]] = []
+    if _DATED.search(text) is None:
+        return found
     for match in _DATE.finditer(text):
         if match["iso"]:
             when = (int(match["iso"]), int(match["im"]), int(match["id"]))

@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from parsnlp.errors import InputError
 from parsnlp.extract.context import Context
-from parsnlp.extract.matching import Match, Matcher, gate, prune, silence
-from parsnlp.extract.sections import Kinds, Section, Sectionizer
+from parsnlp.extract.matching import Index, Indexed, Match, Matcher, gate, prune, silence
+from parsnlp.extract.sections import Kinds, Mark, Section, Sectionizer, sections
 from parsnlp.models import Finding
-from parsnlp.note import Clean, Layout, Wording, fold, layout
+from parsnlp.note import Clean, Layout, Line, Wording, fold, layout, lines
 from parsnlp.rules import Rule, RuleSet
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc as Doc
 
+T = TypeVar("T")
 MAX_DOC = 1_000_000
 FLAGS = {
     "negated": "is_negated",
@@ -68,23 +70,58 @@ class Mention:
     cues: tuple[Cue, ...] = ()
 
 
-@dataclass(slots=True)
 class Reading:
-    """What the pipeline saw in one text, as plain data."""
+    """What the pipeline saw in one text, as plain data.
 
-    text: str
-    layout: Layout
-    sections: list[Section]
-    kind: str | None
-    mentions: list[Mention]
-    _cleans: dict[int, Clean] = field(default_factory=dict)
+    The layout is made when first asked for: where no document of a record has an anchor, nobody does.
+    """
+
+    def __init__(self, text: str, kind: str | None, pipeline: Pipeline) -> None:
+        self.text = text
+        self.mentions: list[Mention] = []
+        self._kind = kind
+        self._pipeline = pipeline
+        self._cleans: dict[int, Clean] = {}
+        self._once: dict[tuple[str, int], Any] = {}
+
+    @cached_property
+    def _lines(self) -> list[Line]:
+        return lines(self.text)
+
+    @cached_property
+    def _marks(self) -> list[Mark]:
+        return self._pipeline.sectionizer.marks(self.text, self._lines)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The note's lines and sentences."""
+        return layout(self.text, self._pipeline.wording, self._lines)
+
+    @cached_property
+    def sections(self) -> list[Section]:
+        """The note's sections, in order."""
+        return sections(self.layout, self._marks)
+
+    @cached_property
+    def kind(self) -> str | None:
+        """The kind of document, as told or as its first lines and headings show."""
+        return self._kind or self._pipeline.kinds.infer(self.text, self._lines, self._marks)
 
     def clean(self, sentence: int) -> Clean:
         """The clean form of a sentence, by its number."""
-        if sentence not in self._cleans:
+        clean = self._cleans.get(sentence)
+        if clean is None:
             found = self.layout.sentences[sentence]
-            self._cleans[sentence] = Clean(self.text, found.start, found.end)
-        return self._cleans[sentence]
+            clean = self._cleans[sentence] = Indexed(self.text, found.start, found.end, self._pipeline.index)
+        return clean
+
+    def once(self, what: str, sentence: int, look: Callable[[str], T]) -> T:
+        """What `look` sees in a sentence's clean text, kept under the name `what`, since many mentions may ask."""
+        key = (what, sentence)
+        if key not in self._once:
+            self._once[key] = look(self.clean(sentence).text)
+        found: T = self._once[key]
+        return found
 
     def section(self, offset: int) -> Section | None:
         """The section whose body or heading holds `offset`."""
@@ -142,8 +179,10 @@ class Pipeline:
         self.kinds = Kinds(self.rules.folder("sections"))
         targets = [rule for rule in self.rules.folder("targets") if rule.category != "decoy"]
         self._gate = gate(targets)
+        self._anchors = Matcher(targets, longest=False)
+        self.index = Index(rule for rule in self.rules.rules if rule.folder != "sections")
         words = self.rules.tables["layout"]
-        self._wording = Wording(frozenset(words["abbreviations"]), frozenset(words["open_endings"]))
+        self.wording = Wording(frozenset(words["abbreviations"]), frozenset(words["open_endings"]))
         self._nlp: Language | None = None
         self._docs = 0
 
@@ -165,17 +204,15 @@ class Pipeline:
 
         Both ways give the same `Reading`, since every component works within one sentence.
         """
-        plain = layout(text, self._wording)
-        sections = self.sectionizer.sections(plain)
-        reading = Reading(text, plain, sections, kind or self.kinds.infer(plain, sections), [])
+        reading = Reading(text, kind, self)
+        if not (exhaustive or self.anchored(text)):
+            return reading
         chosen = [
             number
-            for number in range(len(plain.sentences))
-            if exhaustive or self._gate.search(reading.clean(number).text)
+            for number in range(len(reading.layout.sentences))
+            if exhaustive or self._anchors.find(reading.clean(number))
         ]
-        if not chosen:
-            return reading
-        for part in _portions(chosen, plain):
+        for part in _portions(chosen, reading.layout):
             doc = self._make_doc(reading, part)
             for _, component in self.nlp.pipeline:
                 doc = component(doc)
@@ -209,11 +246,11 @@ class Pipeline:
             raise InputError(
                 f"a spaCy Doc holds at most {MAX_DOC:,} characters, this text has {len(text):,}; extract() reads any length"
             )
-        plain = layout(text, self._wording)
-        sections = self.sectionizer.sections(plain)
-        reading = Reading(text, plain, sections, kind or self.kinds.infer(plain, sections), [])
+        reading = Reading(text, kind, self)
         doc = self.nlp.make_doc(_SURROGATE.sub("\ufffd", text))
-        doc.user_data["parsnlp"] = _Page(reading, [(number, s.start) for number, s in enumerate(plain.sentences)])
+        doc.user_data["parsnlp"] = _Page(
+            reading, [(number, s.start) for number, s in enumerate(reading.layout.sentences)]
+        )
         for _, component in self.nlp.pipeline:
             doc = component(doc)
         reading.mentions.extend(doc.user_data["parsnlp"].mentions)
@@ -299,12 +336,20 @@ def _portions(chosen: list[int], plain: Layout, size: int = 200_000) -> Iterator
 
 
 _BROKEN = re.compile(r"-[ \t]*[\r\n\x0b\x0c\x85\u2028\u2029]+[ \t]*|[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff\x00]")
-_SPACE = re.compile(r"\s+")
+_INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff\x00]+")
 
 
 def _joined(folded: str) -> str:
-    """Folded text with line-end hyphens and zero-width characters taken out and white space made single."""
-    return _SPACE.sub(" ", _BROKEN.sub("", folded))
+    """Folded text with its zero-width characters taken out and white space made single.
+
+    With hyphens at line ends it comes twice, with and without them: it must hold all that any sentence's clean form does.
+    """
+    whole = " ".join(folded.split())
+    if not folded.isascii() or "\x00" in folded:
+        whole = f"{whole}\n{' '.join(_INVISIBLE.sub('', folded).split())}"
+    if _BROKEN.search(folded):
+        whole = f"{whole}\n{' '.join(_BROKEN.sub('', folded).split())}"
+    return whole
 
 
 # --- the components -------------------------------------------------------------------------------------------------
@@ -357,10 +402,8 @@ class _Component:
     def page(self, doc: Doc) -> _Page:
         page = doc.user_data.get("parsnlp")
         if page is None:
-            plain = layout(doc.text, self.owner._wording)
-            sections = self.owner.sectionizer.sections(plain)
-            reading = Reading(doc.text, plain, sections, self.owner.kinds.infer(plain, sections), [])
-            page = _Page(reading, [(number, s.start) for number, s in enumerate(plain.sentences)])
+            reading = Reading(doc.text, None, self.owner)
+            page = _Page(reading, [(number, s.start) for number, s in enumerate(reading.layout.sentences)])
             doc.user_data["parsnlp"] = page
         assert isinstance(page, _Page)
         return page
@@ -447,7 +490,7 @@ class Targets(_Component):
         ents = []
         for number, at in page.windows:
             clean = page.reading.clean(number)
-            matches = prune(p_f2(self.matcher.find(clean)))
+            matches = p_f1(p_f2(self.matcher.find(clean)))
             if not matches:
                 continue
             placed = []
@@ -588,6 +631,11 @@ class ContextCues(_Component):
                 and scope.match.rule.category != "known"
             ]
         return intros[at]
+
+
+def p_f1(matches: list[Match]) -> list[Match]:
+    """P-F1: what counts as a mention: each place once, by the longest rule that matches there."""
+    return prune(matches)
 
 
 def p_f2(matches: list[Match]) -> list[Match]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from parsnlp.note import Layout, fold
+from parsnlp.note import Layout, Line, fold
 from parsnlp.rules import Rule
 
 _LEADING = re.compile(r"[\s\ufeff\u200b>*#_=~\-\[]*(?:\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s+)?[*_#]*")
@@ -19,6 +19,9 @@ _DATED = re.compile(
 _INLINE = re.compile(
     r"(?<=[.;:!?)\]])\s+([A-Za-z][A-Za-z /&]{0,30}?):(?=\s)|(?<![ \t])[ \t]{3,}([A-Za-z][A-Za-z /&]{0,30}?):(?=\s)"
 )
+# What `_INLINE` cannot do without; looking for it first is far cheaper.
+_INNER = re.compile(r"[.;:!?)\]]\s|[ \t]{3}")
+_FIELD = re.compile(r":(?=\s)")
 _SHAPE = re.compile(r"\s*(?:[*_#]+\s*)?([A-Za-z][\w /&().,'+-]{0,60}?)(?:\*\*|__)?\s*:(?:\s|$|\*)")
 
 
@@ -35,7 +38,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
+class Mark:
     """A heading, or a blank line, seen in the text. `inline`: its body begins on its own line; `upper`: in capitals."""
 
     start: int
@@ -65,18 +68,18 @@ class Sectionizer:
             self._cache[title] = next((rule for rule, regex in self._whole if regex.fullmatch(title)), None)
         return self._cache[title]
 
-    def sections(self, layout: Layout) -> list[Section]:
-        """The note's sections in order. Text before the first heading, or after one that closed, is in none."""
-        marks: list[_Mark] = []
-        for line in layout.lines:
+    def marks(self, text: str, lines: Iterable[Line]) -> list[Mark]:
+        """The headings and blank lines of a note, in order; sections are made of them."""
+        marks: list[Mark] = []
+        for line in lines:
             if line.blank:
-                marks.append(_Mark(line.start, line.end, blank=True))
+                marks.append(Mark(line.start, line.end, blank=True))
             else:
-                marks += self._marks(layout.text, line.start, line.end)
+                marks += self._marks(text, line.start, line.end)
         marks.sort(key=lambda mark: (mark.start, mark.end))
-        return _spans(layout, marks)
+        return marks
 
-    def _marks(self, text: str, start: int, end: int) -> Iterator[_Mark]:
+    def _marks(self, text: str, start: int, end: int) -> Iterator[Mark]:
         """The headings of one line: one at its start, known or only shaped like one, and known ones inside it."""
         raw = text[start:end]
         folded = fold(raw)
@@ -84,60 +87,75 @@ class Sectionizer:
         offset = lead.end() if lead else 0
         title, stop = _title(folded[offset:])
         rule = self.heading(title)
-        if rule is None and offset:
+        bare = len(folded) - len(folded.lstrip())
+        if rule is None and offset > bare:
             # What looked like a list letter may be the heading itself: "S. Patient reports ..."
-            offset = len(folded) - len(folded.lstrip())
+            offset = bare
             title, stop = _title(folded[offset:])
             rule = self.heading(title)
         if rule is not None:
             inline = bool(folded[offset + stop :].strip(" *_-:\t"))
-            yield _Mark(
-                start + offset, start + offset + stop, rule, inline, raw[offset : offset + len(title)].isupper()
-            )
-        else:
+            yield Mark(start + offset, start + offset + stop, rule, inline, raw[offset : offset + len(title)].isupper())
+        elif ":" in raw:
             shape = _SHAPE.match(raw)
             if shape and not _LEVEL.match(folded):
                 name = shape.group(1)
-                yield _Mark(start, start + shape.end(), inline=True, upper=name.isupper() and len(name) > 2)
+                yield Mark(start, start + shape.end(), inline=True, upper=name.isupper() and len(name) > 2)
+        if _FIELD.search(raw) is None or _INNER.search(raw) is None:
+            return
         for match in _INLINE.finditer(raw):
             group = 1 if match.group(1) else 2
             name = match.group(group)
             inner = self.heading(fold(name).strip())
             if inner is not None and (len(name) > 1 or name.isupper()):
-                yield _Mark(start + match.start(group), start + match.end(), inner, True, name.isupper())
+                yield Mark(start + match.start(group), start + match.end(), inner, True, name.isupper())
+
+
+_COLON_TITLE = re.compile(r"([^:\n]{1,60}?(?:\d:\d\d)?[^:\n]{0,20}?)[*_]{0,2}\s*:(?!\d)[*_]{0,2}")
+_DASH_TITLE = re.compile(r"([^\n]{1,45}?)\s+(?:-{1,2}|=)(?=\s|$)")
+_LETTER_TITLE = re.compile(r"([soap])(?:\.|>) |([soap]) {2,}")
+_LONE_TITLE = re.compile(r"(a/p|hpi|pmh|psh|fh|fhx|pe|imp|ap) {2,}\S")
+_WORD_TITLE = re.compile(r"([a-z][a-z ]{3,30})\. ")
+_DIGIT = re.compile(r"\d")
 
 
 def _title(body: str) -> tuple[str, int]:
-    """The folded heading candidate at the start of a line and where its body begins, or ('', 0)."""
-    colon = re.match(r"([^:\n]{1,60}?(?:\d:\d\d)?[^:\n]{0,20}?)[*_]{0,2}\s*:(?!\d)[*_]{0,2}", body)
+    """The folded heading candidate at the start of a line and where its body begins, or ('', 0).
+
+    Each expression is tried only on a line that holds what it cannot do without.
+    """
+    colon = _COLON_TITLE.match(body) if ":" in body else None
     if colon:
         return _plain(colon.group(1)), colon.end()
-    dash = re.match(r"([^\n]{1,45}?)\s+(?:-{1,2}|=)(?=\s|$)", body)
+    dash = _DASH_TITLE.match(body) if " -" in body or " =" in body else None
     if dash:
         return _plain(dash.group(1)), dash.end()
-    letter = re.match(r"([soap])(?:\.|>) |([soap]) {2,}", body)
+    letter = _LETTER_TITLE.match(body) if body[1:2] in (".", ">", " ") else None
     if letter:
         return letter.group(1) or letter.group(2), 2
-    if body.strip(" \t*_#=~-.") and len(body.strip()) <= 60:
-        lone = re.match(r"(a/p|hpi|pmh|psh|fh|fhx|pe|imp|ap) {2,}\S", body)
+    if len(body.strip()) <= 60 and body.strip(" \t*_#=~-."):
+        lone = _LONE_TITLE.match(body) if "  " in body else None
         if lone:
             return lone.group(1), lone.end(1)
         return _plain(body), len(body)
-    word = re.match(r"([a-z][a-z ]{3,30})\. ", body)
+    word = _WORD_TITLE.match(body)
     return (word.group(1), word.end()) if word else ("", 0)
 
 
 def _plain(title: str) -> str:
-    """A title without decoration and without the date or time that ends it."""
-    bare = re.sub(r"\s+", " ", title).strip(" \t*_#=~-.[]")
-    return _DATED.sub("", bare).strip(" ,-(")
+    """A folded title, its white space single, without decoration and without the date or time that ends it."""
+    bare = " ".join(title.split()).strip(" \t*_#=~-.[]")
+    return (_DATED.sub("", bare) if _DIGIT.search(bare) else bare).strip(" ,-(")
 
 
-def _spans(layout: Layout, marks: Sequence[_Mark]) -> list[Section]:
-    """Sections from headings: each runs to the next heading, or as far as its rule's scope lets it."""
+def sections(layout: Layout, marks: Sequence[Mark]) -> list[Section]:
+    """Sections from headings: each runs to the next heading, or as far as its rule's scope lets it.
+
+    Text before the first heading, or after a section that closed, is in none.
+    """
     text = layout.text
     found: list[Section] = []
-    opened: _Mark | None = None
+    opened: Mark | None = None
 
     def close(at: int) -> None:
         nonlocal opened
@@ -177,18 +195,18 @@ class Kinds:
             if rule.category == "kind"
         ]
 
-    def infer(self, layout: Layout, sections: list[Section]) -> str | None:
+    def infer(self, text: str, lines: Iterable[Line], marks: Iterable[Mark]) -> str | None:
         """The kind, or None when nothing tells. The title lines decide; then a report's own headings."""
         seen = 0
-        categories = {section.category for section in sections}
+        categories = {mark.rule.value or mark.rule.id for mark in marks if mark.rule is not None}
         clinic = bool(categories & {"present", "past", "plan", "social", "medications"})
-        for line in layout.lines:
+        for line in lines:
             if line.blank:
                 continue
             seen += 1
             if seen > self.LINES:
                 break
-            title = re.sub(r"\s+", " ", fold(layout.text[line.start : line.end])).strip(" *_#=-\t")
+            title = re.sub(r"\s+", " ", fold(text[line.start : line.end])).strip(" *_#=-\t")
             if len(title) > 160:
                 continue
             for kind, regex in self._rules:

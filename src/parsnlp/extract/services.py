@@ -32,6 +32,10 @@ class Services:
         """Spine studies whose result is in the note; ordered, compared and refused ones are not."""
         reading = document.reading
         found: list[Imaging] = []
+        affirmed: dict[int, list[Found]] = {}
+        for item in document.found:
+            if item.assertion == "affirmed":
+                affirmed.setdefault(item.mention.sentence, []).append(item)
         for number, sentence in enumerate(reading.layout.sentences):
             clean = reading.clean(number)
             matches = self._modality.find(clean)
@@ -47,9 +51,7 @@ class Services:
                 if not title and not self._read(reading, number, clean.text, match, statuses, category):
                     continue
                 start, end = clean.span(match.start, match.end)
-                seen = [
-                    item for item in document.found if item.mention.sentence == number and item.assertion == "affirmed"
-                ]
+                seen = affirmed.get(number, [])
                 found.append(
                     Imaging(
                         modality=match.rule.value or "",

@@ -304,6 +304,77 @@ def query(
 
 
 @app.command()
+def audit(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="FOLDER|FILE", help="The encounter's notes; a folder stands for its .txt files."),
+    ],
+    codes: Annotated[
+        str,
+        typer.Option(
+            "--codes", metavar="CODE,CODE", help="The claim's codes; without it only typed codes are audited."
+        ),
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="The result with its edits, as JSON.")] = False,
+    no_text: NoText = False,
+    setting: Setting = "outpatient",
+    excludes1: Excludes1 = "separate",
+    stress_fracture: StressFracture = "M43.0",
+    patterns: Patterns = None,
+    date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="The encounter's date.")] = None,
+) -> None:
+    """Hold a claim, and the codes typed in the notes, against what the notes support.
+
+    All inputs are documents of one encounter. Exit status 0: clean; 1: an edit stands.
+
+    \b
+    Examples:
+      parsnlp audit visit/ --codes M43.06,M43.17
+      parsnlp audit note.txt
+    """
+    from parsnlp.interfaces import reading, terminal
+
+    reading.note({"text": "", "date": date})  # a wrong option is said before anything is loaded
+    extractor = _load(setting, excludes1, stress_fracture, patterns)
+    notes = []
+    for path in _documents(inputs):
+        decoded = reading.read(path)
+        if decoded.notice:
+            typer.echo(f"parsnlp: {decoded.notice}", err=True)
+        notes.append(reading.note({"id": path, "text": decoded.text, "date": date}))
+    result = extractor.audit(notes, [code for code in codes.replace(",", " ").split() if code])
+    if as_json:
+        sys.stdout.buffer.write(result.to_json(text=not no_text).encode("utf-8") + b"\n")
+    else:
+        suggested = ", ".join(code.code for code in result.codes) or "no code"
+        typer.echo(terminal.harmless(f"The notes support: {suggested}"))
+        for edit in result.edits:
+            mend = f" To mend: {edit.fix}." if edit.fix else ""
+            typer.echo(terminal.harmless(f"{edit.severity} {edit.kind} ({edit.rule}): {edit.says}.{mend}"))
+            for span in edit.evidence:
+                quoted = "" if no_text else f" “{' '.join(span.text.split())}”"
+                typer.echo(terminal.harmless(f"    {span.document} {span.start}-{span.end}{quoted}"))
+        typer.echo("clean" if not result.edits else f"{len(result.edits)} edit{'s' if len(result.edits) > 1 else ''}")
+    if result.edits:
+        raise typer.Exit(1)
+
+
+def _documents(inputs: list[str]) -> list[str]:
+    """The files that the inputs name, a folder standing for its .txt files at any depth, in order."""
+    found: list[str] = []
+    for item in inputs:
+        folder = Path(item)
+        if folder.is_dir():
+            inside = sorted(str(path) for path in folder.rglob("*.txt"))
+            if not inside:
+                raise InputError(f"{item}: the folder holds no .txt file")
+            found += inside
+        else:
+            found.append(item)
+    return found
+
+
+@app.command()
 def batch(
     source: Annotated[Path, typer.Argument(metavar="FOLDER|FILE.jsonl", help="A folder of .txt notes, or JSON rows.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE.jsonl", help="Where the results go, one a line.")],
