@@ -71,6 +71,7 @@ class _Folding(dict[int, str]):
 
 
 _FOLDING = _Folding()
+_SCANNED = re.compile(r"(?<=[a-z]{2})[01](?=[a-z]{2})")
 _IRREGULAR = re.compile(
     rf"(?<=[a-z])-[ \t]*(?:\r\n|[\n\r\x0b\x0c\x85\u2028\u2029])[ \t]*(?=[a-z])"  # a word cut at the line's end
     rf"|[{_DROPPED}]+"
@@ -84,7 +85,11 @@ def fold(text: str) -> str:
     >>> fold("Spondylolisthésis L4–L5")
     'spondylolisthesis l4-l5'
     """
-    return text.translate(_FOLDING)
+    folded = text.translate(_FOLDING)
+    if "0" in folded or "1" in folded:
+        # A scanner's digits inside a word: "spondyl0listhesis", "eva1uate". A level such as "c1c2" has no two letters.
+        return _SCANNED.sub(lambda match: "o" if match.group() == "0" else "l", folded)
+    return folded
 
 
 class Clean:
@@ -99,7 +104,7 @@ class Clean:
     def __init__(self, source: str, start: int, end: int) -> None:
         self.start = start
         self.end = end
-        folded = source[start:end].translate(_FOLDING)
+        folded = fold(source[start:end])
         if _IRREGULAR.search(folded) is None:
             self.text = folded
             self._breaks: list[int] = []

@@ -140,16 +140,22 @@ def _resolve(record: Record, condition: Condition, found: list[Found]) -> Resolv
 def p_a5_newer(record: Record, affirmed: list[Found], found: list[Found], steps: list[Step]) -> list[Found]:
     """P-A5 with P-A4: a newer study that finds it healed or resolved holds for the present state."""
     healed = [item for item in found if item.assertion == "historical" and item.ruling.rule == "P-A5"]
-    kept = list(affirmed)
-    for item in affirmed:
-        for later in healed:
-            if _authority(item) < 3 and _compatible(item, later) and _newer(item, later) is later:
-                kept.remove(item)
+    dropped: set[object] = set()
+    for kind, (item, *_) in _kinds(affirmed).items():
+        for later in (group[-1] for group in _kinds(healed).values()):
+            after = (later.document, later.mention.start) > (item.document, item.mention.start)
+            newer = _newer(item, later)
+            if _authority(item) < 3 and _compatible(item, later) and (newer is later or (newer is None and after)):
+                dropped.add(kind)
                 steps.append(
-                    Step(rule="P-A5", says="a newer statement finds it healed or resolved", evidence=(record.at(item), record.at(later)))
+                    Step(
+                        rule="P-A5",
+                        says="a newer statement finds it healed or resolved",
+                        evidence=(record.at(item), record.at(later)),
+                    )
                 )
                 break
-    return kept
+    return [item for item in affirmed if _kind(item) not in dropped]
 
 
 def _definite(item: Found) -> bool:
@@ -196,29 +202,36 @@ def _lesser(found: Sequence[Found]) -> tuple[Assertion, list[Found]]:
 
 def p_a4(record: Record, affirmed: list[Found], denied: list[Found], steps: list[Step]) -> tuple[list[Found], bool]:
     """P-A4: corrections, a provider who overrules, newer studies and standing films win; what is left is a conflict."""
+    # Mentions that say the same in the same kind of place share one fate: a long record costs no more than its kinds.
+    items, denials = _kinds(affirmed), _kinds(denied)
+    anywhere = tuple(dict.fromkeys(level for kinds in items.values() for level in _reach(kinds[0])))
     pairs = [
-        (item, denial, *_winner(item, denial))
-        for item in affirmed
-        for denial in denied
-        if _compatible(item, denial, affirmed)
+        (one, other, *_winner(items[one][0], denials[other][-1]))
+        for one in items
+        for other in denials
+        if _compatible(items[one][0], denials[other][-1], anywhere)
     ]
-    defeated: list[Found] = []
-    for item, denial, winner, why in pairs:
-        if winner is item and denial not in defeated:
-            defeated.append(denial)
-            steps.append(Step(rule="P-A4", says=why, evidence=(record.at(denial), record.at(item))))
-    dropped: list[Found] = []
-    conflicts: list[tuple[Found, Found]] = []
-    for item, denial, winner, why in pairs:
-        if denial in defeated or item in dropped:
+    defeated: set[object] = set()
+    for one, other, winner, why in pairs:
+        if winner is items[one][0] and other not in defeated:
+            defeated.add(other)
+            steps.append(
+                Step(rule="P-A4", says=why, evidence=(record.at(denials[other][-1]), record.at(items[one][0])))
+            )
+    fallen: set[object] = set()
+    conflicts: list[tuple[object, object]] = []
+    for one, other, winner, why in pairs:
+        if other in defeated or one in fallen:
             continue
-        if winner is denial:
-            dropped.append(item)
-            steps.append(Step(rule="P-A4", says=why, evidence=(record.at(item), record.at(denial))))
+        if winner is denials[other][-1]:
+            fallen.add(one)
+            steps.append(
+                Step(rule="P-A4", says=why, evidence=(record.at(items[one][0]), record.at(denials[other][-1])))
+            )
         else:
-            conflicts.append((item, denial))
-    kept = [item for item in affirmed if item not in dropped]
-    left = [(item, denial) for item, denial in conflicts if item in kept]
+            conflicts.append((one, other))
+    kept = [item for item in affirmed if _kind(item) not in fallen]
+    left = [(items[one][0], denials[other][-1]) for one, other in conflicts if one not in fallen]
     if left:
         steps.append(
             Step(
@@ -230,10 +243,10 @@ def p_a4(record: Record, affirmed: list[Found], denied: list[Found], steps: list
     return kept, bool(left)
 
 
-def _compatible(item: Found, denial: Found, affirmed: Sequence[Found] = ()) -> bool:
+def _compatible(item: Found, denial: Found, anywhere: tuple[str, ...] = ()) -> bool:
     """Whether a denial speaks of the same thing: same level (or none named), side, direction, age and place."""
     denied_levels = _reach(denial)
-    levels = _reach(item) or tuple(level for other in affirmed for level in _reach(other))
+    levels = _reach(item) or anywhere
     if denied_levels and not any(_same(a, b) for a in levels for b in denied_levels):
         return False
     sides = {e.value for e in item.attributes.sides}
@@ -263,6 +276,21 @@ def _compatible(item: Found, denial: Found, affirmed: Sequence[Found] = ()) -> b
         or item.document != denial.document
         or not (item.levels and denial.levels)
     )
+
+
+def _kind(item: Found) -> tuple[object, ...]:
+    """What P-A4 reads of a mention, besides its place in the text."""
+    attributes = item.attributes
+    lanes = (attributes.sides, attributes.directions, attributes.chronicity, attributes.etiology)
+    values = tuple(frozenset(evidence.value for evidence in lane) for lane in lanes)
+    return (item.document, item.levels, _reach(item), values, item.flags, item.date, item.documented_by, item.section)
+
+
+def _kinds(found: Sequence[Found]) -> dict[object, list[Found]]:
+    groups: dict[object, list[Found]] = {}
+    for item in found:
+        groups.setdefault(_kind(item), []).append(item)
+    return groups
 
 
 def _reach(item: Found) -> tuple[str, ...]:
@@ -333,6 +361,14 @@ def _apart(a: When, b: When) -> bool:
     return False
 
 
+def _final_sections(record: Record, item: Found) -> tuple[str | None, ...]:
+    """Where a discharge document's final statement stands: under its own heading, else in its assessment."""
+    sections = record.documents[item.document].reading.sections
+    if any(section.category == "final_diagnosis" for section in sections):
+        return ("final_diagnosis",)
+    return ("impression", "operative_diagnosis", None)
+
+
 def p_a10(record: Record, resolved: Resolved) -> None:
     """P-A10: an inpatient's uncertain diagnosis is coded only from the final diagnostic statement."""
     final = [
@@ -341,7 +377,7 @@ def p_a10(record: Record, resolved: Resolved) -> None:
         if item.assertion == "uncertain"
         and (
             item.section == "final_diagnosis"
-            or (item.kind == "discharge" and item.section in ("impression", "operative_diagnosis", None))
+            or (item.kind == "discharge" and item.section in _final_sections(record, item))
             or not record.documents[item.document].reading.sections
         )
     ]

@@ -101,7 +101,9 @@ def p_f3_worded(mention: Mention, context: Context) -> Ruling | None:
 
 
 def p_f3_hypothetical(mention: Mention, context: Context) -> Ruling | None:
-    """P-F3: "rule out", "if", "risk of", where that cue stands nearer than any negation."""
+    """P-F3: "rule out", "if", "risk of", where that cue stands nearer than any negation; a consent's list of risks."""
+    if context.section == "risks":
+        return Ruling("hypothetical", "P-F3", "stands among the risks of a consent")
     cues = _of(mention, "hypothetical")
     after = any(cue.start >= mention.end for cue in _of(mention, "negated"))
     if after and not any(cue.rule.id == "hypothetical.if" for cue in cues):

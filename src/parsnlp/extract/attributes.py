@@ -208,7 +208,7 @@ class Binder:
         adjacent = (
             gap_right is not None
             and len(gap_right) <= 4
-            and not any(word in self._stops or not (word[0].isalnum() or word in "()") for word in gap_right)
+            and not any(word in self._stops or not word[0].isalnum() for word in gap_right)
         )
         allowed = (
             self._connectors if modifier.category in ("level", "region", "laterality", "grade") else self._trailing
@@ -404,7 +404,12 @@ def _pair_vertebrae(text: str, clean: Clean, mention: Mention, attributes: Attri
         ]
 
 
+_EMPTY = re.compile(r"\([\s\x01]*\)")
+
+
 def _words(gap: str) -> list[str]:
+    """The words of a gap; brackets that hold only other modifiers, "(Wiltse type I)", are no words."""
+    gap = _EMPTY.sub(" ", gap)
     return [word for word in _SPACE_WORD.findall(gap.replace(_BLANK, " ")) if word.strip()]
 
 

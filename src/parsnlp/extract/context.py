@@ -14,6 +14,7 @@ from parsnlp.extract.matching import Match, Matcher, prune, silence
 from parsnlp.note import Clean
 from parsnlp.rules import Rule
 
+_LANES = frozenset({"known", "family", "generic"})
 _WORD = re.compile(r"[^ ]+")
 
 
@@ -59,9 +60,12 @@ class Context:
             hits = [hit for hit in hits if hit not in idle]
         else:
             idle = []
-        # Cues compete with cues (the longest wins); terminators of one category compete among themselves; neither a
-        # cue's nor a target's own words end a cue's reach.
-        kept = prune(hits, key=lambda hit: hit.rule.category if _terminates(hit) else hit.rule.category == "known")
+        # Cues compete with cues (the longest wins), but whose condition it is, and whether it is known or taught, are
+        # questions of their own; terminators of one category compete among themselves; neither a cue's nor a target's
+        # own words end a cue's reach.
+        kept = prune(
+            hits, key=lambda hit: hit.rule.category if _terminates(hit) or hit.rule.category in _LANES else None
+        )
         cues = [hit for hit in kept if not _terminates(hit)]
         stops = [
             hit

@@ -35,6 +35,7 @@ _DATE = re.compile(
 _DATED = re.compile(r"\d[\d/.-]\d")  # every date above holds this; looking for it first is far cheaper
 _FRACTURE = re.compile(r"fract|fx|frx|broken|break|nonunion|non-union")
 _STRESS = re.compile(r"stress|fatigue|overuse")
+_TRAUMATIC = re.compile(r"(?<!non-)(?<!non )(?<!post-)(?<!post )(?<!old )(?<!remote )\btraumatic $")
 _AMEND = re.compile(
     r"(?:should (?:have )?(?:read|be|say|said|been|state)|corrected to|is actually|was actually|not|instead of|rather than|in error|incorrectly|erroneously)"
 )
@@ -135,7 +136,7 @@ class Finder:
                     date=self._date(reading, mention, section),
                     flags=flags | ({mention.rule.value} if mention.rule.value else set()),
                 )
-                if mention.rule.value == "beside-pars" and not self._beside_pars(reading, sentence):
+                if mention.rule.value == "beside-pars" and not self._beside_pars(reading, mention):
                     continue
                 (weak if mention.rule.value == "weak" else found).append(item)
         if weak and (found or self._about_spine(reading)):
@@ -150,13 +151,13 @@ class Finder:
             result.changes = self._changes(reading, found)
         return result
 
-    def _beside_pars(self, reading: Reading, sentence: int) -> bool:
-        """Whether a bare "stress reaction" stands in or right after a sentence about the pars."""
-        return any(
-            "pars" in reading.clean(at).text.split() or "pars" in reading.clean(at).text
-            for at in (sentence, sentence - 1)
-            if at >= 0
-        )
+    def _beside_pars(self, reading: Reading, mention: Mention) -> bool:
+        """Whether a bare "stress reaction" stands in or after a sentence about the pars, or beside other pars mentions."""
+        sentence = mention.sentence
+        if any("pars" in reading.clean(at).text for at in (sentence, sentence - 1) if at >= 0):
+            return True
+        reaction = "fract" not in reading.text[mention.start : mention.end].lower()
+        return reaction and any(m.rule.category == "spondylolysis" and m.rule.value is None for m in reading.mentions)
 
     def _about_spine(self, reading: Reading) -> bool:
         return any(
@@ -262,7 +263,14 @@ class Finder:
                 continue
             causes = {evidence.value for evidence in item.attributes.etiology}
             ages = {evidence.value for evidence in item.attributes.chronicity}
-            text = result.reading.clean(item.mention.sentence).text[item.mention.clean_start : item.mention.clean_end]
+            whole = result.reading.clean(item.mention.sentence).text
+            text = whole[item.mention.clean_start : item.mention.clean_end]
+            if _TRAUMATIC.search(whole[: item.mention.clean_start]) and not p_c11(ages):
+                item.condition, item.tie = (
+                    "traumatic_fracture",
+                    "same",
+                )  # "no traumatic listhesis" is a mention of one too
+                continue
             if causes & {
                 "old_traumatic",
                 "nontraumatic",

@@ -607,7 +607,7 @@ class ContextCues(_Component):
         """Cues carried from a line like "Negative for:" to the list items under it."""
         sentences = reading.layout.sentences
         if not sentences[number].bullet:
-            return []
+            return self._list_head(reading, number, intros)
         at = number
         while (
             at > 0
@@ -621,13 +621,29 @@ class ContextCues(_Component):
         section = reading.section(sentences[at].start)
         if section is not None and section.title_end >= sentences[at].end:
             return []  # a section's heading speaks through the section
+        return self._open_cues(reading, at, intros)
+
+    def _list_head(self, reading: Reading, number: int, intros: dict[int, list[Cue]]) -> list[Cue]:
+        """Cues of the head of a list run on with semicolons: "Negative for: fracture; dislocation; slip"."""
+        sentences = reading.layout.sentences
+        at = number
+        while at > 0 and sentences[at - 1].item == sentences[number].item and number - at < 30:
+            if reading.text[sentences[at - 1].end - 1] != ";":
+                break
+            at -= 1
+        if at == number or ":" not in reading.clean(at).text:
+            return []
+        return self._open_cues(reading, at, intros)
+
+    def _open_cues(self, reading: Reading, at: int, intros: dict[int, list[Cue]]) -> list[Cue]:
+        """The forward cues of a sentence whose reach is still open at its end."""
         if at not in intros:
             clean = reading.clean(at)
             intros[at] = [
                 Cue(scope.match.rule, *clean.span(scope.match.start, scope.match.end), scope.match.text)
                 for scope in self.context.scopes(clean, [])
                 if scope.after is not None
-                and scope.after[1] >= len(clean.text)
+                and scope.after[1] >= len(clean.text.rstrip(";"))
                 and scope.match.rule.category != "known"
             ]
         return intros[at]

@@ -65,7 +65,15 @@ class Sectionizer:
         if title not in self._cache:
             if len(self._cache) > 50_000:
                 self._cache.clear()
-            self._cache[title] = next((rule for rule, regex in self._whole if regex.fullmatch(title)), None)
+            bare = _REMARK.sub("", title)  # "Admission H&P (excerpt)"
+            self._cache[title] = next(
+                (
+                    rule
+                    for rule, regex in self._whole
+                    if regex.fullmatch(title) or (bare != title and regex.fullmatch(bare))
+                ),
+                None,
+            )
         return self._cache[title]
 
     def marks(self, text: str, lines: Iterable[Line]) -> list[Mark]:
@@ -116,6 +124,7 @@ _DASH_TITLE = re.compile(r"([^\n]{1,45}?)\s+(?:-{1,2}|=)(?=\s|$)")
 _LETTER_TITLE = re.compile(r"([soap])(?:\.|>) |([soap]) {2,}")
 _LONE_TITLE = re.compile(r"(a/p|hpi|pmh|psh|fh|fhx|pe|imp|ap) {2,}\S")
 _WORD_TITLE = re.compile(r"([a-z][a-z ]{3,30})\. ")
+_REMARK = re.compile(r"\s*\([^()]{0,40}\)?$")
 _DIGIT = re.compile(r"\d")
 
 
