@@ -31,6 +31,7 @@ LEADING = re.compile(
 )
 # Each kind of question with a note that raises it.
 NOTES = {
+    "body_fracture": "Fell off a roof. CT: L1 burst fracture with an acute traumatic left L1 lamina fracture.",
     "site_missing": "Assessment: spondylolisthesis, symptomatic.",
     "laterality_missing": "Assessment: chronic L5 pars defect.",
     "chronicity_missing": "Assessment: left L5 pars defect.",

@@ -37,6 +37,7 @@ _TITLES = {  # neutral: a title must not name an answer
     "chronicity_missing": "Acuity of the documented pars defect",
     "congenital_vs_acquired": "Origin of the documented condition",
     "level_not_in_assessment": "Level in the assessment",
+    "body_fracture": "Type of the vertebral fracture",
     "imaging_only": "Imaging finding without a provider’s statement",
     "lysis_slip_collapsed": "Description of the documented slip",
     "historical_status": "Present status of the documented condition",

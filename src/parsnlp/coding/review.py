@@ -131,6 +131,16 @@ def p_x4(
                         tuple(record.at(f) for f in isthmic[:2]),
                     )
                 )
+    for refused in assigned.suppressed:
+        if refused.rule == "P-C8":
+            found.append(
+                _query(
+                    "body_fracture",
+                    "An arch fracture is described together with a fracture of the same vertebra's body. "
+                    "How do you document the fracture of that vertebra?",
+                    refused.evidence,
+                )
+            )
     affirmed = {item.condition for item in coded if item.assertion == "affirmed"}
     for item in conditions:
         if item.condition in affirmed:

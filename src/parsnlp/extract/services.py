@@ -51,7 +51,7 @@ class Services:
                 if not title and not self._read(reading, number, clean.text, match, statuses, category):
                     continue
                 start, end = clean.span(match.start, match.end)
-                seen = affirmed.get(number, [])
+                seen = _shown_by(reading, number, affirmed, title)
                 found.append(
                     Imaging(
                         modality=match.rule.value or "",
@@ -185,6 +185,22 @@ def _value(match: Match, others: Sequence[Match], reach: int) -> str | None:
     near = [(max(other.start - match.end, match.start - other.end), other.rule.value or "") for other in others]
     near = [(gap, value) for gap, value in near if -1 <= gap <= reach]
     return min(near)[1] if near else None
+
+
+def _shown_by(reading: Reading, number: int, affirmed: dict[int, list[Found]], report: bool) -> list[Found]:
+    """The affirmed findings that a study supports: those of its sentence and of the rest of its line or paragraph.
+
+    In a radiologist's report that is all the report affirms.
+    """
+    if report:
+        return [item for items in affirmed.values() for item in items]
+    sentences = reading.layout.sentences
+    seen = list(affirmed.get(number, []))
+    at = number + 1
+    while at < len(sentences) and sentences[at].item == sentences[number].item:
+        seen += affirmed.get(at, [])
+        at += 1
+    return seen
 
 
 def _date(seen: Sequence[Found]) -> str | None:
