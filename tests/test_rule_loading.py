@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import parsnlp
 from parsnlp import rules
 from parsnlp.errors import ParsnlpError, RuleError
 
@@ -281,6 +282,7 @@ def test_a_byte_order_mark_is_no_problem(tmp_path: Path) -> None:
 
 LOOK = """
 import json
+import parsnlp
 from parsnlp import rules
 loaded = rules.load()
 print(json.dumps([rules.__file__, str(rules.patterns_root()), loaded.hash, len(loaded.rules), loaded.sources]))
@@ -328,3 +330,14 @@ def look(path: Path, cwd: Path) -> list[Any]:
     assert done.returncode == 0, done.stderr
     found: list[Any] = json.loads(done.stdout)
     return found
+
+
+def test_a_target_rule_that_proves_no_word_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "targets").mkdir()
+    (tmp_path / "targets" / "own.yaml").write_text(
+        "category: spondylolysis\nrules:\n  - id: own.anything\n    pattern: '\\w+'\n"
+        "    examples: |\n      A [[word]].\n    counter_examples: |\n      ...\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(RuleError, match=r"own\.anything"):
+        parsnlp.load(patterns=tmp_path)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from parsnlp.errors import RuleError
 from parsnlp.note import Clean
 from parsnlp.rules import Rule
 
@@ -203,13 +204,15 @@ def silence(matches: Sequence[Match], silencers: Sequence[Match]) -> list[Match]
 def gate(rules: Iterable[Rule]) -> re.Pattern[str]:
     """One expression that finds every required literal of the rules: where it finds nothing, no rule can match.
 
-    Raises `ValueError` naming a rule whose pattern proves no literal.
+    Raises `RuleError` naming every rule whose pattern proves no literal.
     """
-    literals: set[str] = set()
-    for rule in rules:
-        if not rule.literals:
-            raise ValueError(f"rule '{rule.id}' has no literal that every match must hold")
-        literals |= rule.literals
+    targets = list(rules)
+    without = [rule.id for rule in targets if not rule.literals]
+    if without:
+        raise RuleError(
+            [f"rule '{name}': its pattern holds no text that every match has; give it a fixed word" for name in without]
+        )
+    literals = {literal for rule in targets for literal in rule.literals}
     shortest = sorted(
         {literal for literal in literals if not any(other in literal for other in literals if other != literal)}
     )
