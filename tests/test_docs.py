@@ -21,6 +21,7 @@ from parsnlp.interfaces import cli
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+PYTHON = [example for example in find_examples(str(README)) if example.prefix == "python"]
 SESSIONS = re.findall(r"```console\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
 
 
@@ -40,10 +41,8 @@ def commands(group: Any = None, path: str = "parsnlp") -> Iterator[str]:
 
 
 @pytest.mark.prints_note_text
-@pytest.mark.parametrize("example", list(find_examples(str(README))), ids=str)
+@pytest.mark.parametrize("example", PYTHON, ids=str)
 def test_readme_python(example: CodeExample, eval_example: EvalExample) -> None:
-    if example.prefix != "python":
-        pytest.skip("not Python")
     eval_example.run_print_check(example)
 
 
@@ -75,6 +74,10 @@ def test_docstrings(name: str) -> None:
 @pytest.mark.parametrize("command", list(commands()))
 def test_every_command_is_in_the_readme(command: str) -> None:
     assert command in README.read_text(encoding="utf-8")
+
+
+def test_the_readme_has_examples_to_run() -> None:
+    assert PYTHON and SESSIONS
 
 
 def test_readme_names_only_files_and_targets_that_are_there() -> None:

@@ -341,3 +341,14 @@ def test_a_target_rule_that_proves_no_word_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(RuleError, match=r"own\.anything"):
         parsnlp.load(patterns=tmp_path)
+
+
+def test_an_own_cue_says_by_its_value_which_paragraph_decides(tmp_path: Path) -> None:
+    root = ours(
+        tmp_path,
+        "category: historical\nrules:\n  - id: ours.whispered\n    literal: the grapevine says\n    direction: forward\n"
+        "    value: told\n    examples: |\n      The grapevine says [[spondylolysis]].\n    counter_examples: |\n      Spondylolysis.\n",
+        "context/ours.yaml",
+    )
+    (finding,) = parsnlp.load(patterns=root).extract("The grapevine says L5 spondylolysis.").findings
+    assert (finding.assertion, finding.trail[0].rule) == ("historical", "P-A9")

@@ -1,4 +1,4 @@
-"""How far two annotations of the same notes agree: shares, F1 of mentions, Cohen's kappa. Standard library only.
+"""How far two annotations of the same notes agree: shares, F1 of mentions, Cohen's kappa.
 
     python tools/agreement.py A.jsonl B.jsonl
 
@@ -24,8 +24,9 @@ from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-CONDITIONS = ("spondylolysis", "spondylolisthesis", "traumatic_fracture")
-ATTRIBUTES = ("levels", "laterality", "chronicity", "grade", "etiology", "direction")
+from parsnlp.evaluation.compare import ATTRIBUTES, CONDITIONS, match
+from parsnlp.evaluation.gold import GoldMention
+
 Row = dict[str, Any]
 Pair = tuple[Hashable, Hashable]
 
@@ -47,29 +48,8 @@ def kappa(pairs: Sequence[Pair]) -> float | None:
     return (observed * n - chance) / (n * n - chance)
 
 
-def match(first: Sequence[Row], second: Sequence[Row]) -> list[tuple[int, int]]:
-    """The largest one-to-one pairing of mentions of the same condition with overlapping spans (augmenting paths)."""
-
-    def fitting(a: Row) -> list[int]:
-        shared = {j: min(a["end"], b["end"]) - max(a["start"], b["start"]) for j, b in enumerate(second)}
-        same = (j for j, b in enumerate(second) if a["condition"] == b["condition"] and shared[j] > 0)
-        return sorted(same, key=lambda j: -shared[j])
-
-    open_to = [fitting(a) for a in first]
-    taken: dict[int, int] = {}
-
-    def place(i: int, tried: set[int]) -> bool:
-        for j in open_to[i]:
-            if j not in tried:
-                tried.add(j)
-                if j not in taken or place(taken[j], tried):
-                    taken[j] = i
-                    return True
-        return False
-
-    for i in range(len(first)):
-        place(i, set())
-    return sorted((i, j) for j, i in taken.items())
+def mentions(row: Row) -> list[GoldMention]:
+    return [GoldMention.model_validate(mention) for mention in row["mentions"]]
 
 
 def attribute(row: Row, condition: str, name: str) -> Hashable:
@@ -103,7 +83,7 @@ def agreement(first: dict[str, Row], second: dict[str, Row]) -> list[tuple[str, 
 
     sets("codes")
     sets("strict_codes")
-    matched = [(a, b, match(a["mentions"], b["mentions"])) for a, b in notes]
+    matched = [(a, b, match(mentions(a), mentions(b))) for a, b in notes]
     mine, theirs = (sum(len(pair[k]["mentions"]) for pair in notes) for k in (0, 1))
     both = sum(len(pairs) for *_, pairs in matched)
     f1 = 2 * both / (mine + theirs) if mine + theirs else 0.0

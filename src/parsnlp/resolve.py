@@ -160,7 +160,7 @@ def p_a5_newer(record: Record, affirmed: list[Found], found: list[Found], steps:
 
 def _definite(item: Found) -> bool:
     """A patient's denial is not a definite negation."""
-    return not any(cue.rule.id == "negated.denies" for cue in item.ruling.cues)
+    return not any(cue.rule.value == "denied" for cue in item.ruling.cues)
 
 
 def _authority(item: Found) -> int:

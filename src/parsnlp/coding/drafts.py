@@ -69,11 +69,8 @@ def site_words(item: Resolved) -> str:
 
 
 def is_slip(mention: Found) -> bool:
-    return (
-        mention.mention.rule.category == "spondylolisthesis"
-        or mention.mention.rule.value in ("dislocation", "subluxation")
-        or mention.mention.rule.id == "traumatic_fracture.hangman"
-    )
+    rule = mention.mention.rule
+    return rule.category == "spondylolisthesis" or rule.value in ("dislocation", "subluxation", "hangman")
 
 
 def phases_at(record: Record, mentions: Sequence[Found], *values: str) -> list[Span]:

@@ -201,7 +201,7 @@ def p_c9(
         return str(codes[min(column, len(codes) - 1)])
 
     rule = mention.mention.rule
-    if rule.id == "traumatic_fracture.hangman":
+    if rule.value == "hangman":
         kinds = {
             e.value
             for d in record.documents

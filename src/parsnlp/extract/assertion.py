@@ -56,6 +56,11 @@ def _of(mention: Mention, *categories: str) -> tuple[Cue, ...]:
     return tuple(cue for cue in mention.cues if cue.rule.category in categories)
 
 
+def _saying(mention: Mention, category: str, value: str | None) -> tuple[Cue, ...]:
+    """The mention's cues of a category whose rules have this `value`; None: no value of their own."""
+    return tuple(cue for cue in _of(mention, category) if cue.rule.value == value)
+
+
 def _distance(mention: Mention, cues: Sequence[Cue]) -> int:
     return min((max(mention.start - cue.end, cue.start - mention.end) for cue in cues), default=10**9)
 
@@ -63,7 +68,7 @@ def _distance(mention: Mention, cues: Sequence[Cue]) -> int:
 def p_a9_box(mention: Mention, context: Context) -> Ruling | None:
     """P-A9: a ticked box affirms, an unticked one is generic."""
     ticked = _of(mention, "ticked")
-    unticked = tuple(cue for cue in _of(mention, "generic") if cue.rule.id == "generic.unticked")
+    unticked = _saying(mention, "generic", "unticked")
     if unticked and _distance(mention, unticked) <= _distance(mention, ticked):
         return Ruling("generic", "P-A9", "an unticked box of a template", unticked)
     if ticked and not _of(mention, "negated"):
@@ -106,7 +111,7 @@ def p_f3_hypothetical(mention: Mention, context: Context) -> Ruling | None:
         return Ruling("hypothetical", "P-F3", "stands among the risks of a consent")
     cues = _of(mention, "hypothetical")
     after = any(cue.start >= mention.end for cue in _of(mention, "negated"))
-    if after and not any(cue.rule.id == "hypothetical.if" for cue in cues):
+    if after and not _saying(mention, "hypothetical", "condition"):
         return None  # "work-up for X came back negative": the answer stands behind the question
     if cues and _distance(mention, cues) < _distance(mention, _of(mention, "negated")):
         return Ruling("hypothetical", "P-F3", "looked for or feared, not found", cues)
@@ -140,27 +145,26 @@ def p_a7(mention: Mention, context: Context) -> Ruling | None:
 
 def p_a9(mention: Mention, context: Context) -> Ruling | None:
     """P-A9: what the patient was told of an earlier diagnosis is historical until a provider adopts it."""
-    cues = tuple(cue for cue in _of(mention, "historical") if cue.rule.id == "historical.told")
+    cues = _saying(mention, "historical", "told")
     return Ruling("historical", "P-A9", "told of an earlier diagnosis, adopted by no provider", cues) if cues else None
 
 
 def p_a6(mention: Mention, context: Context) -> Ruling | None:
     """P-A6: what a past operation was for is past; today's operative and discharge diagnoses are present."""
-    cues = tuple(cue for cue in _of(mention, "historical") if cue.rule.id == "historical.after-operation")
+    cues = _saying(mention, "historical", "operation")
     today = context.kind in ("operative", "discharge") and context.section not in ("past", "present", "history")
     return Ruling("historical", "P-A6", "what a past operation was for", cues) if cues and not today else None
 
 
 def p_a5(mention: Mention, context: Context) -> Ruling | None:
     """P-A5: healed, resolved, united, prior are past; healing, nonunion and persistent are not among these cues."""
-    other = ("historical.told", "historical.after-operation", "historical.history-of")
-    cues = tuple(cue for cue in _of(mention, "historical") if cue.rule.id not in other)
+    cues = _saying(mention, "historical", None)
     return Ruling("historical", "P-A5", "past, and not stated as current", cues) if cues else None
 
 
 def p_a3(mention: Mention, context: Context) -> Ruling | None:
     """P-A3: "history of" and a past-history list are historical; chronic, known and longstanding are not past."""
-    cues = tuple(cue for cue in _of(mention, "historical") if cue.rule.id == "historical.history-of")
+    cues = _saying(mention, "historical", "history")
     known = _of(mention, "known")
     listed = context.section == "past" and not _of(mention, "uncertain")
     if not cues and not listed:

@@ -251,14 +251,12 @@ class Finder:
         stressed = any(
             "stress" in {e.value for e in i.attributes.etiology} for i in result.found if i.assertion == "affirmed"
         )
-        none = (
-            any(evidence.value == "none" and evidence.rule == "trauma.none" for evidence in result.trauma) and not told
-        )
+        none = any(evidence.value == "none" for evidence in result.trauma) and not told
         for item in result.found:
             here = str(item.mention.sentence) in told
             if item.condition == "traumatic_fracture":
                 causes = {evidence.value for evidence in item.attributes.etiology}
-                named = "traumatic" in causes or here or item.mention.rule.value or "hangman" in item.mention.rule.id
+                named = "traumatic" in causes or here or item.mention.rule.value
                 item.tie = "same" if named else "across"
                 continue
             causes = {evidence.value for evidence in item.attributes.etiology}

@@ -13,6 +13,7 @@ from parsnlp.note import Clean
 from parsnlp.rules import RuleSet
 
 _NOT_READ = ("plan", "order", "education", "indication", "medications")
+_NUCLEAR = ("SPECT-CT", "SPECT", "bone scan")
 _SHOWS = (("spondylolisthesis", "slip"), ("spondylolysis", "defect line"), ("traumatic_fracture", "fracture line"))
 
 
@@ -75,9 +76,7 @@ class Services:
         if category in ("indication", "history", "plan", "education"):
             return False
         if category == "technique" or named:
-            nuclear = all(
-                match.rule.id in ("modality.spect-ct", "modality.spect", "modality.bone-scan") for match in matches
-            )
+            nuclear = all(match.rule.value in _NUCLEAR for match in matches)
             return nuclear or (not named and category != "technique")
         return True
 
@@ -91,7 +90,7 @@ class Services:
         if reading.kind == "order" or (category in _NOT_READ and not self._shown(statuses, match)):
             return False
         if category == "technique" and reading.kind == "radiology":
-            return match.rule.id in ("modality.spect-ct", "modality.spect", "modality.bone-scan")
+            return match.rule.value in _NUCLEAR
         before = [s for s in statuses if s.rule.value == "ordered" and 0 <= match.start - s.end <= 40]
         after = [s for s in statuses if s.rule.value == "ordered" and 0 <= s.start - match.end <= 22]
         shown = self._shown(statuses, match)
