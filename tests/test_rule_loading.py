@@ -261,7 +261,7 @@ def test_the_hash_changes_with_a_table_and_with_a_file_name(tmp_path: Path) -> N
     hashes = {
         rules.load(ours(tmp_path / "1", GOOD)).hash,
         rules.load(ours(tmp_path / "2", GOOD, "targets/theirs.yaml")).hash,
-        rules.load(ours(tmp_path / "1", "abbreviations: [dr]\n", "layout.yaml")).hash,
+        rules.load(ours(tmp_path / "1", "abbreviations: [dr]\nopen_endings: [a]\n", "layout.yaml")).hash,
     }
     assert len(hashes) == 3
 
@@ -352,3 +352,25 @@ def test_an_own_cue_says_by_its_value_which_paragraph_decides(tmp_path: Path) ->
     )
     (finding,) = parsnlp.load(patterns=root).extract("The grapevine says L5 spondylolysis.").findings
     assert (finding.assertion, finding.trail[0].rule) == ("historical", "P-A9")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        (
+            "vocabulary.yaml",
+            "study: '('\n",
+            r"ours/vocabulary\.yaml:1: piece 'study' is not a valid regular expression",
+        ),
+        (
+            "binding.yaml",
+            "stops: [of]\n",
+            r"ours/binding\.yaml:1: the table lacks the key 'connectors', or it is not a list",
+        ),
+        ("codes.yaml", "families: M43\n", r"the key 'families', or it is not a mapping"),
+        ("bindings.yaml", "stops: [of]\n", r"no table is named bindings\.yaml; tables are binding, codes"),
+    ],
+)
+def test_a_piece_or_table_that_cannot_serve_is_named(tmp_path: Path, name: str, text: str, problem: str) -> None:
+    with pytest.raises(RuleError, match=problem):
+        parsnlp.load(patterns=ours(tmp_path, text, name))

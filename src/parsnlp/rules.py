@@ -98,6 +98,10 @@ class RuleSet:
         """The rules of one category, in file order."""
         return tuple(rule for rule in self.rules if rule.category == name)
 
+    def piece(self, name: str) -> re.Pattern[str]:
+        """One piece of `vocabulary.yaml`, compiled."""
+        return re.compile(self.vocabulary[name])
+
 
 def required_literals(pattern: str) -> frozenset[str]:
     """A set of texts such that wherever `pattern` matches, the text holds at least one of them in or around the match.
@@ -344,8 +348,10 @@ class _Reader:
         self.vocabulary: dict[str, str] = {}
         self.tables: dict[str, Any] = {}
         self.digest = hashlib.sha256()
+        self.roots = 0
 
     def read_root(self, root: Path) -> None:
+        self.roots += 1
         files = sorted(path for path in root.rglob("*.yaml") if path.is_file())
         if not files:
             self.problems.append(f"{root}: holds no .yaml rule file")
@@ -366,7 +372,7 @@ class _Reader:
             elif folder in FOLDERS:
                 self._read_file(shown, folder, tree, seen)
             else:
-                self.tables[path.stem] = _plain(tree)
+                self._read_table(shown, path.stem, _plain(tree))
 
     def _problem(self, shown: str, line: int, text: str) -> None:
         self.problems.append(f"{shown}:{line}: {text}")
@@ -410,12 +416,30 @@ class _Reader:
             mapping[name] = self._node(shown, value)
         return mapping
 
+    def _read_table(self, shown: str, name: str, table: dict[str, Any]) -> None:
+        """A table replaces the one of that name, of which it must keep every key and each key's shape."""
+        known = self.tables.get(name)
+        if known is None and self.tables and self.roots > 1:
+            self._problem(shown, 1, f"no table is named {name}.yaml; tables are {', '.join(sorted(self.tables))}")
+            return
+        for key, value in (known or {}).items():
+            if type(table.get(key)) is not type(value):
+                shape = "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else "text"
+                self._problem(shown, 1, f"the table lacks the key '{key}', or it is not {shape}, as in the shipped one")
+        self.tables[name] = table
+
     def _read_vocabulary(self, shown: str, tree: dict[str, Any]) -> None:
         for name, value in tree.items():
             if not isinstance(value, _Text):
                 self._problem(shown, getattr(tree, "line", 1), f"piece '{name}' must be one line of text")
                 continue
-            self.vocabulary[name] = self._fill(shown, value.line, str(value))
+            filled = self._fill(shown, value.line, str(value))
+            try:
+                re.compile(filled)
+            except re.error as error:
+                self._problem(shown, value.line, f"piece '{name}' is not a valid regular expression: {error}")
+                continue
+            self.vocabulary[name] = filled
 
     def _fill(self, shown: str, line: int, pattern: str) -> str:
         def piece(match: re.Match[str]) -> str:

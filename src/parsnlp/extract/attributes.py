@@ -19,24 +19,6 @@ from parsnlp.rules import RuleSet
 
 _SPACE_WORD = re.compile(r"[a-z0-9][a-z0-9'.-]*|[^\sa-z0-9]")
 _BLANK = "\x01"
-_LEAD_IN = re.compile(r"(?:[-*>#(]*\s*(?:\(?[0-9a-h]{1,2}[.)]\s*)?)?(?:at |level |levels |the |level:|in )*")
-_ROW_END = re.compile(
-    r"(?: (?:level|disc|disk|segment|interspace|disc space|disc level|intervertebral disc))?(?: ?[:.|]| -+ | ?\(|$|,? there | shows | demonstrates )"
-)
-_STUDY = (
-    r"(?:x-?rays?|xrs?|radiographs?|films?|ct|mri|mr|spect|scan|views?|series|imaging|study|scintigraphy|myelogram)"
-)
-_REGION_OF_STUDY = re.compile(
-    rf"(?: spine)?,? (?:\d+[- ])?(?:{_STUDY}|complete|ap|lateral|flexion|two|three|four|five|with|without|w/o|w/|\d)"
-)
-_STUDY_OF_REGION = re.compile(
-    rf"{_STUDY}(?: (?:scan|of|the|exam|examination|:|-|standing|upright|limited|complete|cervical|thoracic|lumbar|and))* ?[:-]?\s*$"
-)
-_LISTED = re.compile(r"|(?:,|;)?(?: and| &| or| plus| as well as)? ?(?:at |the |also )?|/")
-_UPON = re.compile(r"\b(?:on|over|upon|with respect to|relative to|in relation to)(?: the)? $")
-_HEDGE = re.compile(
-    r"(?:likely|possibly|probably|presumably|possible|probable|perhaps|suspected|maybe|\?|questionably|presumed|not|no|versus|vs|or)(?: (?:be|a|an|due to|secondary to|related to|in|felt to be|from))*\s*$"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +83,9 @@ class Binder:
         names = ("laterality", "chronicity", "etiology", "grade", "direction", "region")
         self._modifiers = {name: Matcher(rules.category(name)) for name in names}
         self._owners = Matcher(rules.category("owner"))
+        self._row_lead, self._row_end = rules.piece("row_lead"), rules.piece("row_end")
+        self._region_of_film, self._film_of_region = rules.piece("region_of_film"), rules.piece("film_of_region")
+        self._listed, self._upon, self._hedge = rules.piece("listed"), rules.piece("upon"), rules.piece("hedge")
         words = rules.tables["binding"]
         self._stops = frozenset(words["stops"])
         self._connectors = frozenset(words["connectors"])
@@ -133,7 +118,9 @@ class Binder:
                 continue
             if how == "near" and modifier.category not in ("level", "region"):
                 continue
-            hedged = modifier.category in ("etiology", "chronicity") and _HEDGE.search(text[: modifier.start][-40:])
+            hedged = modifier.category in ("etiology", "chronicity") and self._hedge.search(
+                text[: modifier.start][-40:]
+            )
             if hedged and modifier.value not in ("acquired", "nontraumatic", "nonunion", "healed", "healing"):
                 continue
             if modifier.category == "grade" and mentions[head.mention].rule.category == "spondylolysis":
@@ -145,7 +132,7 @@ class Binder:
         for mention, attributes in zip(mentions, found, strict=True):
             self._study_regions(text, clean, attributes)
             self._own_direction(mention, attributes)
-            _pair_vertebrae(text, clean, mention, attributes)
+            _pair_vertebrae(text, clean, mention, attributes, self._upon)
         return found
 
     def _heads(self, clean: Clean, mentions: Sequence[Mention]) -> tuple[list[_Head], list[tuple[int, int]]]:
@@ -184,7 +171,7 @@ class Binder:
         places = [i for i, modifier in enumerate(modifiers) if modifier.category == "level"]
         run: list[int] = []
         for i in [*places, None]:
-            if i is not None and (not run or _LISTED.fullmatch(text[modifiers[run[-1]].end : modifiers[i].start])):
+            if i is not None and (not run or self._listed.fullmatch(text[modifiers[run[-1]].end : modifiers[i].start])):
                 run.append(i)
                 continue
             if len(run) > 1:
@@ -301,11 +288,10 @@ class Binder:
             at = start - 1
         return []
 
-    @staticmethod
-    def _row_head(reading: Reading, number: int, whole: bool) -> list[Evidence]:
+    def _row_head(self, reading: Reading, number: int, whole: bool) -> list[Evidence]:
         clean = reading.clean(number)
         text = clean.text
-        lead = _LEAD_IN.match(text)
+        lead = self._row_lead.match(text)
         at = lead.end() if lead else 0
         if not text[at : at + 1] or text[at] not in "ctdls":
             return []
@@ -319,7 +305,7 @@ class Binder:
                 return []
         else:
             wide = re.match(r"(?:[ \t]{2,}|\t)", reading.text[clean.origin(end - 1) + 1 : clean.origin(end - 1) + 4])
-            if not _ROW_END.match(text, end) and not wide:
+            if not self._row_end.match(text, end) and not wide:
                 return []
         start, stop = clean.span(at, end)
         return [Evidence("level", name, start, stop, None, "row") for name in level.names]
@@ -356,14 +342,13 @@ class Binder:
                         lane = found[i].weak_levels
                         lane.append(Evidence(modifier.category, modifier.value, start, end, modifier.rule, "weak"))
 
-    @staticmethod
-    def _study_regions(text: str, clean: Clean, attributes: Attributes) -> None:
+    def _study_regions(self, text: str, clean: Clean, attributes: Attributes) -> None:
         """A region that is part of a study's name ("XR lumbosacral spine") names the film, not the finding."""
         kept = []
         for evidence in attributes.regions:
             start = clean.offset(evidence.start)
             end = clean.offset(evidence.end - 1) + 1
-            film = _REGION_OF_STUDY.match(text, end) or _STUDY_OF_REGION.search(text[:start])
+            film = self._region_of_film.match(text, end) or self._film_of_region.search(text[:start])
             kept.append(
                 Evidence("region", evidence.value, evidence.start, evidence.end, evidence.rule, "study")
                 if film
@@ -381,7 +366,7 @@ class Binder:
             attributes.directions[:] = inside[:1]
 
 
-def _pair_vertebrae(text: str, clean: Clean, mention: Mention, attributes: Attributes) -> None:
+def _pair_vertebrae(text: str, clean: Clean, mention: Mention, attributes: Attributes, upon: re.Pattern[str]) -> None:
     """ "L3 anterolisthesis on L4" names the segment L3-L4."""
     singles = [evidence for evidence in attributes.levels if "-" not in evidence.value]
     if (
@@ -392,7 +377,7 @@ def _pair_vertebrae(text: str, clean: Clean, mention: Mention, attributes: Attri
         return
     last = singles[-1]
     at = clean.offset(last.start)
-    if not _UPON.search(text[:at]):
+    if not upon.search(text[:at]):
         return
     # The upper vertebra is bound too, or it is the subject: "L4 is mildly anterolisthetic on L5".
     uppers = [level.names[0] for level in spine.find(text[: max(at, 0)]) if not level.segment]

@@ -33,12 +33,6 @@ _DATE = re.compile(
     r"|(?P<only>(?:19|20)\d\d))(?![\d/-])"
 )
 _DATED = re.compile(r"\d[\d/.-]\d")  # every date above holds this; looking for it first is far cheaper
-_FRACTURE = re.compile(r"fract|fx|frx|broken|break|nonunion|non-union")
-_STRESS = re.compile(r"stress|fatigue|overuse")
-_TRAUMATIC = re.compile(r"(?<!non-)(?<!non )(?<!post-)(?<!post )(?<!old )(?<!remote )\btraumatic $")
-_AMEND = re.compile(
-    r"(?:should (?:have )?(?:read|be|say|said|been|state)|corrected to|is actually|was actually|not|instead of|rather than|in error|incorrectly|erroneously)"
-)
 
 
 @dataclass(slots=True)
@@ -105,11 +99,16 @@ class Finder:
         self._corrects = Matcher(rule for rule in rules.category("correction") if rule.value == "correction")
         self._regions = Matcher(rules.category("region"))
         self._modality = Matcher(rules.category("modality"))
-        self._spine = re.compile(rules.vocabulary["spine_context"])
-        self._study = re.compile(rules.vocabulary["study"])
+        self._spine, self._study = rules.piece("spine_context"), rules.piece("study")
+        self._fracture, self._stress = rules.piece("fracture_word"), rules.piece("stress_word")
+        self._injured = rules.piece("traumatic_before")
+        self._amends, self._amended_to = rules.piece("amends"), rules.piece("amended_to")
+        self._rather_than = rules.piece("rather_than")
+        self._own_reading, self._own_error = rules.piece("own_reading"), rules.piece("own_error")
         # A line that reports a study: its name, perhaps region and date, then a colon or dash.
         self._study_line = re.compile(
-            rf"(?:radiology |radiologist's |formal |official |report of |outside |repeat |prior |recent |standing |lumbar |new |today's |supine |upright )*(?:{rules.vocabulary['study']}|report)\b[^.;]{{0,60}}?(?::| - |\.|,? report pasted)"
+            rf"(?:{rules.vocabulary['study_lead']})*(?:{rules.vocabulary['study']}|report)\b[^.;]{{0,60}}?"
+            r"(?::| - |\.|,? report pasted)"
         )
 
     def find(self, note: Note, reading: Reading, number: int) -> DocumentReading:
@@ -174,8 +173,8 @@ class Finder:
                 flags |= {
                     match.rule.value or ""
                     for match in self._correction.find(reading.clean(before))
-                    if (match.rule.value == "overrule" and "my" not in match.text)
-                    or (match.rule.value == "correction" and "error" in match.text)
+                    if (match.rule.value == "overrule" and not self._own_reading.search(match.text))
+                    or (match.rule.value == "correction" and self._own_error.search(match.text))
                 }
         section = reading.section(here.start)
         if section is not None and section.category == "addendum":
@@ -263,7 +262,7 @@ class Finder:
             ages = {evidence.value for evidence in item.attributes.chronicity}
             whole = result.reading.clean(item.mention.sentence).text
             text = whole[item.mention.clean_start : item.mention.clean_end]
-            if _TRAUMATIC.search(whole[: item.mention.clean_start]) and not p_c11(ages):
+            if self._injured.search(whole[: item.mention.clean_start]) and not p_c11(ages):
                 item.condition, item.tie = (
                     "traumatic_fracture",
                     "same",
@@ -279,9 +278,9 @@ class Finder:
                 "pathologic",
             }:
                 continue
-            if p_c11(ages) or "stress" in causes or _STRESS.search(text):
+            if p_c11(ages) or "stress" in causes or self._stress.search(text):
                 continue
-            fracture = item.condition == "spondylolisthesis" or bool(_FRACTURE.search(text))
+            fracture = item.condition == "spondylolisthesis" or bool(self._fracture.search(text))
             if not fracture:
                 continue
             if "traumatic" in causes or ("acute" in ages and here and item.assertion == "affirmed"):
@@ -295,7 +294,12 @@ class Finder:
         for item in result.found:
             # Later mentions of the same traumatic pars fracture need not repeat the trauma.
             text = result.reading.clean(item.mention.sentence).text[item.mention.clean_start : item.mention.clean_end]
-            if item.condition == "spondylolysis" and moved and _FRACTURE.search(text) and not _STRESS.search(text):
+            if (
+                item.condition == "spondylolysis"
+                and moved
+                and self._fracture.search(text)
+                and not self._stress.search(text)
+            ):
                 ages = {evidence.value for evidence in item.attributes.chronicity}
                 same = [
                     m
@@ -316,23 +320,17 @@ class Finder:
                 section = reading.section(sentence.start)
                 if section is None or section.category != "addendum":
                     continue
-            marks = list(_AMEND.finditer(clean.text))
-            if not marks:
+            if not self._amends.search(clean.text):
                 continue
             named = [level for level in spine.find(clean.text) if len(level.names) == 1]
             if len(named) == 2:
                 one, two = named
                 between = clean.text[one.end : two.start]
-                first_is_new = bool(re.search(r"\b(?:not|instead of|rather than)\b", between)) and not re.search(
-                    r"should|correct", between
-                )
+                first_is_new = self._rather_than.search(between) is not None
                 new, old = (one, two) if first_is_new else (two, one)
                 if old.names[0] in known:
                     return {old.names[0]: new.names[0]}
-            if len(named) == 1 and re.search(
-                r"should (?:have )?(?:read|be|say|said|been|state)|corrected to|is actually",
-                clean.text[: named[0].start],
-            ):
+            if len(named) == 1 and self._amended_to.search(clean.text[: named[0].start]):
                 new_name = named[0].names[0]
                 others = {
                     level

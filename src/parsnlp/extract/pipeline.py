@@ -41,9 +41,6 @@ FLAGS = {
 
 _registered = False
 _TOKEN = re.compile(r"\w+|([^\w\s])\1*|\s+")
-_PRONOUN = re.compile(
-    r"(?:it|this|that|these|they|both|the (?:finding|defect|diagnosis|possibility|suspicion|question))(?![a-z0-9-])"
-)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -175,7 +172,7 @@ class Pipeline:
         self._prepare()
 
     def _prepare(self) -> None:
-        self.sectionizer = Sectionizer(self.rules.folder("sections"))
+        self.sectionizer = Sectionizer(self.rules.folder("sections"), self.rules.piece("lone_heading"))
         self.kinds = Kinds(self.rules.folder("sections"))
         targets = [rule for rule in self.rules.folder("targets") if rule.category != "decoy"]
         self._gate = gate(targets)
@@ -537,6 +534,7 @@ class ContextCues(_Component):
 
     def _compile(self) -> None:
         self.context = Context(_rule_of(rule, "context") for rule in self.rules)
+        self.pronoun = self.owner.rules.piece("pronoun")
         self._medspacy = {_rule_of(rule, "context").id: rule for rule in self.rules}
 
     def __call__(self, doc: Doc) -> Doc:
@@ -594,7 +592,7 @@ class ContextCues(_Component):
         if after >= len(sentences) or after in spoken or sentences[after].block != sentences[number].block:
             return []
         clean = reading.clean(after)
-        pronoun = _PRONOUN.match(clean.text)
+        pronoun = self.pronoun.match(clean.text)
         if pronoun is None:
             return []
         return [

@@ -52,8 +52,9 @@ class Mark:
 class Sectionizer:
     """Finds sections by the heading rules of `patterns/sections/`."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], lone: re.Pattern[str]) -> None:
         self.rules = {rule.id: rule for rule in rules if rule.category == "section"}
+        self._lone = lone
         # One expression per rule; a heading is matched whole, so their order does not matter but for ties (file order).
         self._whole = [(rule, re.compile(rf"(?:{'|'.join(rule.headings)})")) for rule in self.rules.values()]
         self._cache: dict[str, Rule | None] = {}
@@ -93,13 +94,13 @@ class Sectionizer:
         folded = fold(raw)
         lead = _LEADING.match(folded)
         offset = lead.end() if lead else 0
-        title, stop = _title(folded[offset:])
+        title, stop = _title(folded[offset:], self._lone)
         rule = self.heading(title)
         bare = len(folded) - len(folded.lstrip())
         if rule is None and offset > bare:
             # What looked like a list letter may be the heading itself: "S. Patient reports ..."
             offset = bare
-            title, stop = _title(folded[offset:])
+            title, stop = _title(folded[offset:], self._lone)
             rule = self.heading(title)
         if rule is not None:
             inline = bool(folded[offset + stop :].strip(" *_-:\t"))
@@ -122,13 +123,13 @@ class Sectionizer:
 _COLON_TITLE = re.compile(r"([^:\n]{1,60}?(?:\d:\d\d)?[^:\n]{0,20}?)[*_]{0,2}\s*:(?!\d)[*_]{0,2}")
 _DASH_TITLE = re.compile(r"([^\n]{1,45}?)\s+(?:-{1,2}|=)(?=\s|$)")
 _LETTER_TITLE = re.compile(r"([soap])(?:\.|>) |([soap]) {2,}")
-_LONE_TITLE = re.compile(r"(a/p|hpi|pmh|psh|fh|fhx|pe|imp|ap) {2,}\S")
+_GAP = re.compile(r" {2,}\S")
 _WORD_TITLE = re.compile(r"([a-z][a-z ]{3,30})\. ")
 _REMARK = re.compile(r"\s*\([^()]{0,40}\)?$")
 _DIGIT = re.compile(r"\d")
 
 
-def _title(body: str) -> tuple[str, int]:
+def _title(body: str, lone_heading: re.Pattern[str]) -> tuple[str, int]:
     """The folded heading candidate at the start of a line and where its body begins, or ('', 0).
 
     Each expression is tried only on a line that holds what it cannot do without.
@@ -143,9 +144,9 @@ def _title(body: str) -> tuple[str, int]:
     if letter:
         return letter.group(1) or letter.group(2), 2
     if len(body.strip()) <= 60 and body.strip(" \t*_#=~-."):
-        lone = _LONE_TITLE.match(body) if "  " in body else None
-        if lone:
-            return lone.group(1), lone.end(1)
+        lone = lone_heading.match(body) if "  " in body else None
+        if lone and _GAP.match(body, lone.end()):
+            return lone.group(), lone.end()
         return _plain(body), len(body)
     word = _WORD_TITLE.match(body)
     return (word.group(1), word.end()) if word else ("", 0)

@@ -28,6 +28,7 @@ class Services:
         self._outcome = Matcher(rules.category("outcome"))
         self._duration = Matcher(rules.category("duration"))
         self._care_status = Matcher(rules.category("care_status"))
+        self._study_read, self._study_denied = rules.piece("study_read"), rules.piece("study_denied")
 
     def imaging(self, document: DocumentReading) -> list[Imaging]:
         """Spine studies whose result is in the note; ordered, compared and refused ones are not."""
@@ -94,10 +95,10 @@ class Services:
         before = [s for s in statuses if s.rule.value == "ordered" and 0 <= match.start - s.end <= 40]
         after = [s for s in statuses if s.rule.value == "ordered" and 0 <= s.start - match.end <= 22]
         shown = self._shown(statuses, match)
-        strong = re.search(r"show|demonstrat|reveal|read as|negative|confirm|normal", text[match.end : match.end + 80])
+        strong = self._study_read.search(text[match.end : match.end + 80])
         if (before or after) and not strong:
             return False
-        return shown or not re.search(r"\b(?:no|without|never|denies)(?: \w+){0,2} $", text[: match.start])
+        return shown or not self._study_denied.search(text[: match.start])
 
     @staticmethod
     def _shown(statuses: Sequence[Match], match: Match) -> bool:
