@@ -88,16 +88,11 @@ def _evaluate(
     scorer = Scorer(len(rows), sealed)
     engine = ""
     for row in rows:
-        note = Note(
-            text=row.text,
-            id=row.id,
-            kind=None if infer_kind else row.kind,
-            setting=row.setting,
-            date=row.encounter_date,
-        )
-        result = separate.extract(note)
+        notes = row.notes(infer_kind)
+        result = separate.extract_encounter(notes)
         engine = result.engine
-        scorer.add(Scored(row, result, strict.extract(note) if strict and row.strict_codes is not None else None))
+        again = strict.extract_encounter(notes) if strict and row.strict_codes is not None else None
+        scorer.add(Scored(row, result, again))
     ruleset = extractor.ruleset
     return scorer.evaluation(
         gold=name,

@@ -37,9 +37,11 @@ class Mention(Protocol):
     """What matching needs of a mention, gold or found."""
 
     @property
-    def condition(self) -> Condition: ...
+    def condition(self) -> Condition | None: ...
     @property
     def assertion(self) -> str: ...
+    @property
+    def document(self) -> str | None: ...
     @property
     def start(self) -> int: ...
     @property
@@ -52,7 +54,7 @@ def overlap(one: Mention, other: Mention) -> int:
 
 
 def match(gold: Sequence[Mention], got: Sequence[Mention], assertion: bool = False) -> list[tuple[int, int]]:
-    """Pairs of indexes (gold, got) of the same condition and overlapping spans, each index in at most one pair.
+    """Pairs of indexes (gold, got) of the same condition and document and overlapping spans, each index in one pair at most.
 
     No other pairing has more pairs (augmenting paths, Kuhn's algorithm); of the candidates of one mention the longest
     overlap is tried first. `assertion=True`: the assertions must be the same too.
@@ -62,7 +64,8 @@ def match(gold: Sequence[Mention], got: Sequence[Mention], assertion: bool = Fal
         fitting = (
             j
             for j, other in enumerate(got)
-            if one.condition == other.condition
+            if one.condition in (None, other.condition)
+            and one.document in (None, other.document)
             and overlap(one, other)
             and not (assertion and one.assertion != other.assertion)
         )
@@ -100,7 +103,7 @@ def positive(result: Result) -> dict[Condition, NoteCondition]:
 
 def scored_for_care(gold: GoldNote) -> bool:
     """Conservative care is scored where it matters: an M43 or Q76.2 code, and no operative or discharge note."""
-    return gold.kind not in _NO_CARE and any(code.startswith("M43") or code == "Q76.2" for code in gold.codes)
+    return gold.kind not in _NO_CARE and any(code.startswith("M43") or code == "Q76.2" for code in gold.codes or ())
 
 
 def same(attribute: str, gold: str | Sequence[str] | None, got: str | Sequence[str] | None) -> bool:

@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 
 from parsnlp.errors import InputError
 from parsnlp.evaluation.figures import Frozen
-from parsnlp.models import Assertion, Condition, Setting
+from parsnlp.models import Assertion, Condition, Note, Setting
 
 _MOST_PROBLEMS = 20
 GOLD_MEMBER = "gold.jsonl"
@@ -28,13 +28,28 @@ MOST_BYTES = 64 * 1024 * 1024  # of an archive, and of all that it unpacks to
 
 
 class GoldMention(Frozen, extra="ignore"):
-    """A mention as annotated. `text`, where given, must be the note's text at `start`..`end`."""
+    """A mention as annotated. `text`, where given, must be the note's text at `start`..`end`.
 
-    condition: Condition
+    `condition`: null in sentences that test assertion alone. `document`: in an encounter, the document it stands in.
+    """
+
+    condition: Condition | None = None
     assertion: Assertion
     start: int = Field(ge=0)
     end: int = Field(ge=1)
     text: str | None = Field(default=None, repr=False)
+    document: str | None = None
+
+
+class GoldDocument(Frozen, extra="ignore"):
+    """One document of an encounter. `id`: by default its file's name without the ending."""
+
+    id: str
+    text: str = Field(repr=False)
+    file: str | None = None
+    kind: str | None = None
+    date: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    author: str | None = None
 
 
 class GoldAttributes(Frozen):
@@ -49,11 +64,15 @@ class GoldAttributes(Frozen):
 
 
 class GoldNote(Frozen, extra="ignore"):
-    """One row of a gold file with the text of its note. `line`: the row's place in the file, from 1."""
+    """One row of a gold file with the text of its note, or with the documents of its encounter.
+
+    `line`: the row's place in the file, from 1. `phenomenon`: what a test sentence tries.
+    """
 
     id: str
-    codes: tuple[str, ...]
-    text: str = Field(repr=False)
+    codes: tuple[str, ...] | None = None
+    text: str = Field(default="", repr=False)
+    documents: tuple[GoldDocument, ...] = ()
     file: str | None = None
     line: int = 0
     kind: str | None = None
@@ -66,6 +85,29 @@ class GoldNote(Frozen, extra="ignore"):
     imaging: tuple[str, ...] | None = None
     conservative_care: tuple[str, ...] | None = None
     queries: tuple[str, ...] | None = None
+    phenomenon: str | None = None
+
+    def notes(self, infer_kind: bool = False) -> list[Note]:
+        """What the extractor is given: the note, or the documents of the encounter in their order."""
+        documents = self.documents or [
+            GoldDocument(id=self.id, text=self.text, kind=self.kind, date=self.encounter_date)
+        ]
+        return [
+            Note(
+                text=document.text,
+                id=document.id,
+                kind=None if infer_kind else document.kind,
+                setting=self.setting,
+                date=document.date,
+                author=document.author,
+                encounter=self.id if self.documents else None,
+            )
+            for document in documents
+        ]
+
+    def text_of(self, document: str | None) -> str:
+        """The text of the document of that id; of a single note, its text."""
+        return next((item.text for item in self.documents if item.id == document), self.text)
 
 
 def read_file(path: str | Path) -> list[GoldNote]:
@@ -90,7 +132,8 @@ def read_archive(path: str | Path) -> list[GoldNote]:
     `MOST_MEMBERS` members, or is or unpacks to more than `MOST_BYTES`; the sizes it states are not trusted.
     """
     members = _members(Path(path))
-    if GOLD_MEMBER not in members:
+    rows = [GOLD_MEMBER] if GOLD_MEMBER in members else [name for name in members if name.endswith(".jsonl")]
+    if len(rows) != 1:
         raise InputError(f"{path}: holds no {GOLD_MEMBER}; a sealed archive has it at its top, beside its notes")
 
     def fetch(file: str) -> bytes:
@@ -98,7 +141,7 @@ def read_archive(path: str | Path) -> list[GoldNote]:
             raise FileNotFoundError(errno.ENOENT, "no such member of the archive")
         return members[file]
 
-    return _read(f"{path}/{GOLD_MEMBER}", members[GOLD_MEMBER], fetch)
+    return _read(f"{path}/{rows[0]}", members[rows[0]], fetch)
 
 
 def _members(path: Path) -> dict[str, bytes]:
@@ -159,8 +202,13 @@ def digest(rows: Iterable[GoldNote]) -> str:
     """Sixteen hexadecimal digits that identify the rows and their notes, wherever they lie."""
     sha = hashlib.sha256()
     for row in rows:
-        sha.update(json.dumps(row.model_dump(exclude={"line", "text"}), sort_keys=True).encode("ascii"))
+        content = row.model_dump(exclude={"line", "text", "documents", "phenomenon"})
+        for mention in content["mentions"] or () if not row.documents else ():
+            del mention["document"]  # a single note has one
+        sha.update(json.dumps(content, sort_keys=True).encode("ascii"))
         sha.update(row.text.encode("utf-8", "surrogatepass"))
+        for document in row.documents:
+            sha.update(json.dumps(document.model_dump(), sort_keys=True).encode("ascii"))
     return sha.hexdigest()[:16]
 
 
@@ -192,6 +240,9 @@ class _Reader:
             return
         values = {**row, "line": number}
         text, file = values.get("text"), values.get("file")
+        if isinstance(values.get("documents"), list):
+            values = self._encounter(where, values)
+            text = ""
         if text is None and not isinstance(file, str):
             self.problems.append(f'{where}: give "file" (the path of the note, relative to the gold file) or "text"')
             return
@@ -214,13 +265,41 @@ class _Reader:
         if note.id in self._places:
             self.problems.append(f"{where}: the id {note.id[:80]!r} is taken by {self._places[note.id]}")
         self._places.setdefault(note.id, where)
+        if note.codes is None and note.mentions is None:
+            self.problems.append(f'{where}: field codes: Field required (or "mentions", in a sentence without codes)')
+        if len({document.id for document in note.documents}) < len(note.documents):
+            self.problems.append(f"{where}: two documents have one id")
         for i, mention in enumerate(note.mentions or ()):
             span = f"{where}: mentions.{i}: {mention.start}-{mention.end}"
-            if mention.start >= mention.end or mention.end > len(note.text):
-                self.problems.append(f"{span} is no stretch of the note, which has {len(note.text)} characters")
-            elif mention.text is not None and note.text[mention.start : mention.end] != mention.text:
+            text = note.text_of(mention.document)
+            if mention.start >= mention.end or mention.end > len(text):
+                self.problems.append(f"{span} is no stretch of the note, which has {len(text)} characters")
+            elif mention.text is not None and text[mention.start : mention.end] != mention.text:
                 self.problems.append(f"{span}: the note has another text there; offsets count code points of the file")
         self.rows.append(note)
+
+    def _encounter(self, where: str, values: dict[str, Any]) -> dict[str, Any]:
+        """A row with `documents`: their texts fetched, and the mentions that stand in them gathered."""
+        documents: list[Any] = []
+        mentions: list[Any] = list(values.get("mentions") or ())
+        annotated = values.get("mentions") is not None
+        for row in values["documents"]:
+            if not isinstance(row, Mapping):
+                self.problems.append(f"{where}: a document is a JSON object, not {type(row).__name__}")
+                continue
+            document = dict(row)
+            file = document.get("file")
+            document.setdefault("id", Path(file).stem if isinstance(file, str) else f"document{len(documents) + 1}")
+            if document.get("text") is None:
+                text = self._note(where, file) if isinstance(file, str) else None
+                if not isinstance(file, str):
+                    self.problems.append(f'{where}: give each document "file" or "text"')
+                document["text"] = text or ""
+            if isinstance(document.get("mentions"), list):
+                annotated = True
+                mentions += [{**mention, "document": document["id"]} for mention in document["mentions"]]
+            documents.append(document)
+        return {**values, "documents": documents, "mentions": mentions if annotated else None, "text": ""}
 
     def done(self) -> list[GoldNote]:
         if self.problems:

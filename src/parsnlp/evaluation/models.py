@@ -45,13 +45,15 @@ class CodeScores(Frozen):
 class MentionScores(Frozen):
     """`spans`: condition and overlapping span, one to one. `asserted`: with the assertion as well, paired anew.
 
-    `assertion`: accuracy on the pairs of `spans`; `confusion`: their assertions, gold to got to count.
+    `assertion`: accuracy on the pairs of `spans`; `negated`: negation as a find of its own (a negated mention missed,
+    or another one called negated, is wrong). `confusion`: the pairs' assertions, gold to got to count.
     `by_assertion`: `asserted`, by the gold (or, for what is too much, the found) assertion.
     """
 
     spans: F1
     asserted: F1
     assertion: Proportion
+    negated: F1
     confusion: dict[str, dict[str, int]] = Field(default_factory=dict)
     by_assertion: dict[str, F1] = Field(default_factory=dict)
 
@@ -114,7 +116,8 @@ class Unrelated(Frozen):
 
 
 class Problem(Frozen):
-    """One thing wrong with a note. `gold`, `got`: null when there is none. `start`, `end`: the mention meant, if one.
+    """One thing wrong with a note. `gold`, `got`: null when there is none. `start`, `end`: the mention meant, if one,
+    in `document` when the row is an encounter.
 
     `text`: the line around it, the mention in `[[ ]]`. `rules`: the target rule and the cues. `trail`: of what was got,
     or of what refused the gold code.
@@ -124,6 +127,7 @@ class Problem(Frozen):
     what: str
     gold: str | None = None
     got: str | None = None
+    document: str | None = None
     start: int | None = None
     end: int | None = None
     text: str | None = Field(default=None, repr=False)
@@ -176,6 +180,7 @@ class Evaluation(Frozen):
     per_query: dict[str, F1] = Field(default_factory=dict)
     by_kind: dict[str, Group] = Field(default_factory=dict)
     by_setting: dict[str, Group] = Field(default_factory=dict)
+    by_phenomenon: dict[str, Group] = Field(default_factory=dict)
     rules: tuple[RuleScores, ...] = ()
     silent_rules: tuple[str, ...] = ()
     errors: tuple[WrongNote, ...] = ()
@@ -193,6 +198,7 @@ class Evaluation(Frozen):
         figures["mentions: F1"] = self.mentions.spans
         figures["mentions with assertion: F1"] = self.mentions.asserted
         figures["assertion on matched mentions"] = self.mentions.assertion
+        figures["negation: F1"] = self.mentions.negated
         for item in self.attributes:
             if item.condition == "all":
                 figures[item.attribute] = item.all

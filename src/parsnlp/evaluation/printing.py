@@ -38,6 +38,7 @@ def errors_text(evaluation: Evaluation, text: bool, only: Collection[Measure]) -
 
 def _problem(problem: Problem, text: bool) -> Iterator[str]:
     where = "" if problem.start is None else f" at {problem.start}-{problem.end}"
+    where += f" of {problem.document}" if problem.document else ""
     rules = f" ({', '.join(problem.rules)})" if problem.rules else ""
     yield f"{problem.measure}: {problem.what}{where}: gold {problem.gold or 'none'}, got {problem.got or 'none'}{rules}"
     if text and problem.text is not None:
@@ -63,10 +64,15 @@ def _head(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _totals(evaluation: Evaluation) -> Iterator[str]:
-    totals = evaluation.totals()
+    totals = {name: figure for name, figure in evaluation.totals().items() if not _nothing(figure)}
     width = max(map(len, totals))
     for name, figure in totals.items():
         yield f"{name:<{width}}  {_shown(figure)}"
+
+
+def _nothing(figure: Proportion | F1) -> bool:
+    """Whether there was nothing to score; sentences have no codes, for one."""
+    return not (figure.tp or figure.fp or figure.fn) if isinstance(figure, F1) else not figure.of
 
 
 def _details(evaluation: Evaluation) -> Iterator[str]:
@@ -92,7 +98,11 @@ def _details(evaluation: Evaluation) -> Iterator[str]:
         ),
     )
     yield from _table("query", ((name, _shown(score)) for name, score in evaluation.per_query.items()))
-    for title, groups in (("kind", evaluation.by_kind), ("setting", evaluation.by_setting)):
+    for title, groups in (
+        ("kind", evaluation.by_kind),
+        ("setting", evaluation.by_setting),
+        ("phenomenon", evaluation.by_phenomenon),
+    ):
         yield from _table(
             title,
             (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from parsnlp.evaluation.compare import CONDITIONS, QUERY_KINDS, Scored, code_set, positive, same, scored_for_care
-from parsnlp.evaluation.gold import GoldMention
+from parsnlp.evaluation.gold import GoldMention, GoldNote
 from parsnlp.evaluation.models import Measure, Problem
 from parsnlp.models import Condition, Finding, Result, Step
 
@@ -61,30 +61,31 @@ def _why_not(code: str, result: Result) -> tuple[Step, ...]:
 def _mentions(item: Scored, pairs: Sequence[tuple[int, int]]) -> Iterator[Problem]:
     if item.gold.mentions is None:
         return
-    text, gold, got = item.gold.text, item.gold.mentions, item.result.findings
+    gold, got = item.gold.mentions, item.result.findings
     for i, j in pairs:
         if gold[i].assertion != got[j].assertion:
-            yield _mention("assertion", "assertion", text, gold[i], got[j])
+            yield _mention("assertion", "assertion", item.gold, gold[i], got[j])
     answered, right = {i for i, _ in pairs}, {j for _, j in pairs}
     for i, mention in enumerate(gold):
         if i not in answered:
-            yield _mention("mentions", "mention missed", text, mention, None)
+            yield _mention("mentions", "mention missed", item.gold, mention, None)
     for j, finding in enumerate(got):
         if j not in right:
-            yield _mention("mentions", "mention too much", text, None, finding)
+            yield _mention("mentions", "mention too much", item.gold, None, finding)
 
 
-def _mention(measure: Measure, what: str, text: str, gold: GoldMention | None, finding: Finding | None) -> Problem:
+def _mention(measure: Measure, what: str, row: GoldNote, gold: GoldMention | None, finding: Finding | None) -> Problem:
     place = finding or gold
     assert place is not None
     return Problem(
         measure=measure,
-        what=f"{what}: {place.condition}",
+        what=f"{what}: {place.condition}" if place.condition else what,
         gold=gold.assertion if gold else None,
         got=finding.assertion if finding else None,
         start=place.start,
         end=place.end,
-        text=_quote(text, place.start, place.end),
+        text=_quote(row.text_of(place.document), place.start, place.end),
+        document=place.document if row.documents else None,
         rules=(finding.rule, *dict.fromkeys(cue.rule for cue in finding.cues)) if finding else (),
         trail=finding.trail if finding else (),
     )
@@ -131,12 +132,12 @@ def _shown(value: str | Sequence[str] | None) -> str | None:
 
 def _sets(item: Scored) -> Iterator[Problem]:
     gold, result = item.gold, item.result
-    studies = {study.modality: (study.start, study.end) for study in reversed(result.imaging)}
+    studies = {study.modality: (study.document, study.start, study.end) for study in reversed(result.imaging)}
     if gold.imaging is not None:
-        yield from _set("imaging", "study", gold.text, frozenset(gold.imaging), studies)
-    care = {kind.kind: (kind.start, kind.end) for kind in reversed(result.conservative_care)}
+        yield from _set("imaging", "study", gold, frozenset(gold.imaging), studies)
+    care = {kind.kind: (kind.document, kind.start, kind.end) for kind in reversed(result.conservative_care)}
     if gold.conservative_care is not None and scored_for_care(gold):
-        yield from _set("conservative_care", "care", gold.text, frozenset(gold.conservative_care), care)
+        yield from _set("conservative_care", "care", gold, frozenset(gold.conservative_care), care)
     if gold.queries is not None:
         got = {query.kind for query in result.queries}
         for kind in sorted(set(gold.queries) - got):
@@ -156,11 +157,18 @@ def _sets(item: Scored) -> Iterator[Problem]:
 
 
 def _set(
-    measure: Measure, noun: str, text: str, gold: frozenset[str], got: dict[str, tuple[int, int]]
+    measure: Measure, noun: str, row: GoldNote, gold: frozenset[str], got: dict[str, tuple[str, int, int]]
 ) -> Iterator[Problem]:
     for name in sorted(gold - got.keys()):
         yield Problem(measure=measure, what=f"{noun} missing", gold=name)
     for name in sorted(got.keys() - gold):
-        start, end = got[name]
-        quoted = _quote(text, start, end)
-        yield Problem(measure=measure, what=f"{noun} too much", got=name, start=start, end=end, text=quoted)
+        document, start, end = got[name]
+        yield Problem(
+            measure=measure,
+            what=f"{noun} too much",
+            got=name,
+            document=document if row.documents else None,
+            start=start,
+            end=end,
+            text=_quote(row.text_of(document), start, end),
+        )

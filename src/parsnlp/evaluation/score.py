@@ -33,7 +33,7 @@ from parsnlp.evaluation.models import (
 from parsnlp.evaluation.problems import problems_of
 from parsnlp.models import Assertion, Condition, Finding, NoteCondition, Policy, Result, RuleSetInfo
 
-_FIELDS = ("strict_codes", "review", "mentions", "attributes", "imaging", "conservative_care", "queries")
+_FIELDS = ("codes", "strict_codes", "review", "mentions", "attributes", "imaging", "conservative_care", "queries")
 _ALL = ("all", "")
 _ASSERTIONS: tuple[str, ...] = get_args(Assertion)
 Role = Literal["target", "context", "policy"]
@@ -58,6 +58,7 @@ class Scorer:
         self._count += 1
         self.annotated.update(name for name in _FIELDS if getattr(gold, name) is not None)
         groups = [("all", ""), ("kind", gold.kind or "unknown"), ("setting", gold.setting or "unknown")]
+        groups += [("phenomenon", gold.phenomenon)] if gold.phenomenon else []
         self.groups.update(groups)
         self._codes(note, item, groups)
         pairs = self._mentions(note, gold, item.result.findings, groups)
@@ -70,6 +71,8 @@ class Scorer:
             self._wrong(item, pairs)
 
     def _codes(self, note: int, item: Scored, groups: Sequence[tuple[str, str]]) -> None:
+        if item.gold.codes is None:
+            return
         gold, got = frozenset(item.gold.codes), code_set(item.result)
         for group in groups:
             self.tally.hit(("exact", group), got == gold)
@@ -178,7 +181,7 @@ class Scorer:
                     line=gold.line,
                     kind=gold.kind,
                     setting=gold.setting,
-                    gold_codes=gold.codes,
+                    gold_codes=gold.codes or (),
                     got_codes=tuple(code.code for code in item.result.codes),
                     problems=tuple(problems),
                 )
@@ -215,6 +218,7 @@ class Scorer:
                 spans=tally.f1(("mentions", _ALL)),
                 asserted=tally.f1("asserted"),
                 assertion=tally.proportion(("assertion", _ALL)),
+                negated=tally.f1(("by assertion", "negated")),
             ),
             attributes=self._attribute_scores(("all",)),
             imaging=tally.f1("imaging"),
@@ -243,6 +247,7 @@ class Scorer:
             "per_query": self._f1s("query"),
             "by_kind": self._groups("kind"),
             "by_setting": self._groups("setting"),
+            "by_phenomenon": self._groups("phenomenon"),
             "rules": self._rules(),
             "silent_rules": tuple(sorted(set(known_rules) - fired)),
             "errors": tuple(self.errors),

@@ -6,17 +6,14 @@ never there half written.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parsnlp.errors import InputError
-from parsnlp.interfaces import reading
+from parsnlp.interfaces import reading, writing
 from parsnlp.interfaces.reading import Failure
 
 if TYPE_CHECKING:
@@ -86,27 +83,15 @@ def run(
     """
     check_out(source, out, force)
     tally = Tally()
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror})") from None
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            for item in inputs(source):
-                line = _result(item, extractor, text, tally) if isinstance(item, Input) else item
-                if isinstance(line, Failure):
-                    tally.failed += 1
-                    failed(line)
-                else:
-                    stream.write(line + b"\n")
-                step()
-        temporary.replace(out)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror}); nothing was kept") from None
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
+    with writing.replacing(out) as stream:
+        for item in inputs(source):
+            line = _result(item, extractor, text, tally) if isinstance(item, Input) else item
+            if isinstance(line, Failure):
+                tally.failed += 1
+                failed(line)
+            else:
+                stream.write(line + b"\n")
+            step()
     return tally
 
 

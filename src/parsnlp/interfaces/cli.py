@@ -18,6 +18,7 @@ from parsnlp import __version__
 from parsnlp.errors import InputError, ParsnlpError
 
 if TYPE_CHECKING:
+    from parsnlp.evaluation import Evaluation
     from parsnlp.extractor import Extractor
     from parsnlp.interfaces.batch import Tally
     from parsnlp.interfaces.reading import Failure
@@ -452,6 +453,10 @@ def evaluate(
     errors: Annotated[
         bool, typer.Option("--errors", help="Also each wrong note: gold, got, and the trail. Quotes the notes.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Also a page with plots and the wrong notes. Quotes the notes."),
+    ] = None,
     no_text: NoText = False,
     setting: Setting = "outpatient",
     excludes1: Excludes1 = "separate",
@@ -464,6 +469,7 @@ def evaluate(
     Examples:
       parsnlp evaluate corpora/dev/gold.jsonl
       parsnlp evaluate gold.jsonl --errors --patterns our-rules/
+      parsnlp evaluate gold.jsonl --html accuracy.html
       parsnlp evaluate --sealed
     """
     from parsnlp import evaluation
@@ -472,13 +478,14 @@ def evaluate(
         if errors:
             raise InputError("--sealed gives totals only; leave --errors out")
         extractor = _load(setting, excludes1, stress_fracture, patterns)
-        _evaluate_sealed(gold, extractor, as_json=as_json, log=not no_log)
+        _evaluate_sealed(gold, extractor, as_json=as_json, html=html, log=not no_log)
         return
     if no_log:
         raise InputError("--no-log goes with --sealed; nothing else is logged")
     if gold is None:
         raise InputError("name a gold file (parsnlp evaluate GOLD.jsonl), or give --sealed")
     scored = evaluation.evaluate_file(gold, _load(setting, excludes1, stress_fracture, patterns))
+    _page(html, scored, text=not no_text)
     if as_json:
         typer.echo(scored.to_json(text=not no_text))
         return
@@ -487,7 +494,9 @@ def evaluate(
         typer.echo(scored.errors_text(text=not no_text))
 
 
-def _evaluate_sealed(archive: Path | None, extractor: Extractor, *, as_json: bool, log: bool) -> None:
+def _evaluate_sealed(
+    archive: Path | None, extractor: Extractor, *, as_json: bool, html: Path | None, log: bool
+) -> None:
     from parsnlp.interfaces import sealed
 
     scored = sealed.score(archive or sealed.default_archive(), extractor)
@@ -496,7 +505,18 @@ def _evaluate_sealed(archive: Path | None, extractor: Extractor, *, as_json: boo
         sealed.append(to, sealed.entry(scored))
     elif log:
         typer.echo("parsnlp: not logged: the accuracy log is in the source checkout only", err=True)
+    _page(html, scored, text=False)
     typer.echo(scored.to_json() if as_json else scored.summary())
+
+
+def _page(html: Path | None, scored: Evaluation, text: bool) -> None:
+    if html is None:
+        return
+    from parsnlp.interfaces import writing
+    from parsnlp.view import evaluation as view
+
+    writing.write(html, view.page(scored, text))
+    typer.echo(f"parsnlp: written to {html}", err=True)
 
 
 @app.command()
