@@ -428,16 +428,32 @@ class _Reader:
                 self._problem(shown, 1, f"the table lacks the key '{key}', or it is not {shape}, as in the shipped one")
         self.tables[name] = table
 
+    def _filled(self, shown: str, entry: _Map, name: str, texts: list[Any]) -> list[str]:
+        """Each text as a regular expression with its pieces filled in; one that is none is reported with its line."""
+        filled = []
+        for text in texts:
+            expression = self._fill(shown, _line(text), str(text))
+            try:
+                _parse(expression)
+            except re.error as error:
+                place = f"{error.msg} at {error.pos}"
+                self._problem(
+                    shown, _line(text), f"rule '{name}': the pattern is not a valid regular expression: {place}"
+                )
+            filled.append(expression)
+        return filled
+
     def _read_vocabulary(self, shown: str, tree: dict[str, Any]) -> None:
         for name, value in tree.items():
-            if not isinstance(value, _Text):
-                self._problem(shown, getattr(tree, "line", 1), f"piece '{name}' must be one line of text")
+            if not isinstance(value, (_Text, list)):
+                self._problem(shown, getattr(tree, "line", 1), f"piece '{name}' must be a pattern or a list of them")
                 continue
-            filled = self._fill(shown, value.line, str(value))
+            parts = value if isinstance(value, list) else [value]
+            filled = "|".join(self._fill(shown, _line(part), str(part)) for part in parts)
             try:
                 re.compile(filled)
             except re.error as error:
-                self._problem(shown, value.line, f"piece '{name}' is not a valid regular expression: {error}")
+                self._problem(shown, _line(parts[0]), f"piece '{name}' is not a valid regular expression: {error}")
                 continue
             self.vocabulary[name] = filled
 
@@ -501,25 +517,15 @@ class _Reader:
         if not category:
             wrong("no 'category' on the rule or at the top of the file")
         literal = str(entry.get("literal", ""))
-        pattern = str(entry.get("pattern", ""))
+        given = entry.get("pattern", "")
+        patterns = given if isinstance(given, list) else [given] if given else []
         if folder == "sections":
             if not isinstance(headings, list) or not headings:
                 wrong("a section rule needs 'headings', a list of heading patterns", "headings")
-        elif not pattern and not literal:
+        elif not patterns and not literal:
             wrong("needs a 'pattern' or a 'literal'")
-        pattern = (
-            self._fill(shown, _line(entry.get("pattern", entry)), pattern) if pattern else re.escape(literal.lower())
-        )
-        texts = [pattern]
-        filled: list[str] = []
-        if isinstance(headings, list):
-            filled = [self._fill(shown, _line(item), str(item)) for item in headings]
-            texts += filled
-        for text in texts:
-            try:
-                _parse(text)
-            except re.error as error:
-                wrong(f"the pattern is not a valid regular expression: {error.msg} at {error.pos}", "pattern")
+        filled = self._filled(shown, entry, name, headings if isinstance(headings, list) else [])
+        pattern = "|".join(self._filled(shown, entry, name, patterns)) if patterns else re.escape(literal.lower())
         direction = str(entry["direction"]) if "direction" in entry else None
         if folder == "context" and direction not in DIRECTIONS:
             wrong(f"direction {direction!r} is not one of {', '.join(DIRECTIONS)}", "direction")
