@@ -71,7 +71,7 @@ class _Folding(dict[int, str]):
 
 
 _FOLDING = _Folding()
-_SCANNED = re.compile(r"(?<=[a-z]{2})[01](?=[a-z]{2})")
+_SCANNED = re.compile(r"(?<=[a-z]{2})[01](?=[a-z]{2})|(?<=\bn)0(?= )")
 _IRREGULAR = re.compile(
     rf"(?<=[a-z])-[ \t]*(?:\r\n|[\n\r\x0b\x0c\x85\u2028\u2029])[ \t]*(?=[a-z])"  # a word cut at the line's end
     rf"|[{_DROPPED}]+"
@@ -290,7 +290,7 @@ def _joins(text: str, this: Line, following: Line, width: int, wording: Wording)
     if (":" in after and _HEADING_SHAPE.match(after)) or _LEVEL_SHAPE.match(after):
         return False
     before = text[this.start : this.end].rstrip()
-    if not before or before[-1] in ":|":
+    if not before or before[-1] in ":|" or ("|" in before and "|" in after):
         return False
     if before[-1] == "-" and len(before) > 1 and before[-2].isalpha() and after.lstrip()[:1].islower():
         return True

@@ -81,7 +81,7 @@ def p_f3_generic(mention: Mention, context: Context) -> Ruling | None:
     cues = _of(mention, "generic")
     if cues:
         return Ruling("generic", "P-F3", "teaching or a definition, not about this patient", cues)
-    if context.section == "education":
+    if context.section == "education" and not _of(mention, "hypothetical"):
         return Ruling("generic", "P-F3", "stands in education text")
     return None
 
@@ -121,6 +121,10 @@ def p_f3_hypothetical(mention: Mention, context: Context) -> Ruling | None:
 def p_a1(mention: Mention, context: Context) -> Ruling | None:
     """P-A1: a negation whose scope holds the mention."""
     cues = _of(mention, "negated")
+    doubts = tuple(cue for cue in _of(mention, "uncertain") if cue.rule.direction == "backward")
+    before = all(cue.start < mention.start for cue in cues)
+    if before and _distance(mention, doubts) < _distance(mention, cues):
+        return None  # "no thrombus in the vein, a slip below it cannot be excluded"
     if cues:
         return Ruling("negated", "P-A1", "negated", cues)
     return None
