@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from parsnlp.extract import levels as spine
 from parsnlp.extract.matching import Match, Matcher
 from parsnlp.extract.pipeline import Mention, Reading
+from parsnlp.extract.tables import Columns
 from parsnlp.note import Clean
 from parsnlp.rules import RuleSet
 
@@ -86,6 +87,7 @@ class Binder:
         self._row_lead, self._row_end = rules.piece("row_lead"), rules.piece("row_end")
         self._region_of_film, self._film_of_region = rules.piece("region_of_film"), rules.piece("film_of_region")
         self._listed, self._upon, self._hedge = rules.piece("listed"), rules.piece("upon"), rules.piece("hedge")
+        self._columns = Columns(rules)
         words = rules.tables["binding"]
         self._stops = frozenset(words["stops"])
         self._connectors = frozenset(words["connectors"])
@@ -128,6 +130,7 @@ class Binder:
             give(head.mention, modifier)
         self._spread(loose, heads, mentions, found, give)
         self._rows(reading, number, mentions, found)
+        self._columns_of(reading, mentions, found)
         self._shares(clean, text, heads, owned, mentions, found)
         for mention, attributes in zip(mentions, found, strict=True):
             self._study_regions(text, clean, attributes)
@@ -267,6 +270,23 @@ class Binder:
                 held = {evidence.value for evidence in attributes.levels}
                 attributes.levels += [evidence for evidence in row if evidence.value not in held]
 
+    def _columns_of(self, reading: Reading, mentions: Sequence[Mention], found: list[Attributes]) -> None:
+        """A mention that heads a column has the levels of the rows that say yes in it, and the grade they say."""
+        for mention, attributes in zip(mentions, found, strict=True):
+            for row in self._columns.answers(reading.text, mention.start, mention.end).yes:
+                head = Clean(reading.text, row.head.start, row.head.end)
+                for level in spine.find(head.text):
+                    start, end = head.span(level.start, level.end)
+                    attributes.levels += [Evidence("level", name, start, end, None, "row") for name in level.names]
+                if row.cell is not None and mention.rule.category == "spondylolisthesis":
+                    cell = Clean(reading.text, row.cell.start, row.cell.end)
+                    for match in self._modifiers["grade"].find(cell):
+                        value = _grade(match)
+                        if value is not None:
+                            attributes.grades.append(
+                                Evidence("grade", value, *cell.span(match.start, match.end), match.rule.id)
+                            )
+
     def _row(self, reading: Reading, number: int) -> list[Evidence]:
         sentences = reading.layout.sentences
         first = bisect_left(sentences, sentences[number].item, key=lambda sentence: sentence.item)
@@ -389,12 +409,12 @@ def _pair_vertebrae(text: str, clean: Clean, mention: Mention, attributes: Attri
         ]
 
 
-_EMPTY = re.compile(r"\([\s\x01]*\)")
+_REMARK = re.compile(r"\([^()]{0,40}\x01[^()]{0,40}\)")
 
 
 def _words(gap: str) -> list[str]:
-    """The words of a gap; brackets that hold only other modifiers, "(Wiltse type I)", are no words."""
-    gap = _EMPTY.sub(" ", gap)
+    """The words of a gap; brackets that hold modifiers, "(dysplastic, Wiltse type I)", are no words."""
+    gap = _REMARK.sub(" ", gap)
     return [word for word in _SPACE_WORD.findall(gap.replace(_BLANK, " ")) if word.strip()]
 
 

@@ -19,6 +19,7 @@ from parsnlp.errors import InputError
 from parsnlp.extract.context import Context
 from parsnlp.extract.matching import Index, Indexed, Match, Matcher, gate, prune, silence
 from parsnlp.extract.sections import Kinds, Mark, Section, Sectionizer, sections
+from parsnlp.extract.tables import Columns
 from parsnlp.models import Finding
 from parsnlp.note import Clean, Layout, Line, Wording, fold, layout, lines
 from parsnlp.rules import Rule, RuleSet
@@ -172,7 +173,9 @@ class Pipeline:
         self._prepare()
 
     def _prepare(self) -> None:
-        self.sectionizer = Sectionizer(self.rules.folder("sections"), self.rules.piece("lone_heading"))
+        self.sectionizer = Sectionizer(
+            self.rules.folder("sections"), self.rules.piece("lone_heading"), self.rules.piece("announced")
+        )
         self.kinds = Kinds(self.rules.folder("sections"))
         targets = [rule for rule in self.rules.folder("targets") if rule.category != "decoy"]
         self._gate = gate(targets)
@@ -535,6 +538,9 @@ class ContextCues(_Component):
     def _compile(self) -> None:
         self.context = Context(_rule_of(rule, "context") for rule in self.rules)
         self.pronoun = self.owner.rules.piece("pronoun")
+        self.columns = Columns(self.owner.rules)
+        cells = {rule.category: rule for rule in self.owner.rules.folder("context") if rule.value == "column"}
+        self._no_cell, self._yes_cell = cells["negated"], cells["ticked"]
         self._medspacy = {_rule_of(rule, "context").id: rule for rule in self.rules}
 
     def __call__(self, doc: Doc) -> Doc:
@@ -577,6 +583,7 @@ class ContextCues(_Component):
                 cues = [made[id(scope)][1] for scope in hit] + carried
                 if match is placed[-1][0]:
                     cues += self._echo(reading, number, spoken)
+                cues += self._column(reading, start, end)
                 target: Any = doc.char_span(start + at, end + at, label=match.rule.category, alignment_mode="expand")
                 modified = [made[id(scope)][0] for scope in hit]
                 target._.modifiers = tuple(modified)
@@ -584,6 +591,13 @@ class ContextCues(_Component):
                 page.mentions.append(Mention(match.rule, start, end, number, match.start, match.end, tuple(cues)))
         doc._.context_graph = ConTextGraph(list(doc.ents), modifiers, edges)
         return doc
+
+    def _column(self, reading: Reading, start: int, end: int) -> list[Cue]:
+        """Cues of the cells under a mention that heads a column: all say no, or some say yes (P-A9)."""
+        said = self.columns.answers(reading.text, start, end)
+        cells = [row.cell for row in said.yes or said.no if row.cell is not None]
+        rule = self._yes_cell if said.yes else self._no_cell
+        return [Cue(rule, cell.start, cell.end, reading.text[cell.start : cell.end]) for cell in cells]
 
     def _echo(self, reading: Reading, number: int, spoken: set[int]) -> list[Cue]:
         """Cues of a next sentence that speaks of the last mention by a pronoun: "It was ruled out on CT."."""

@@ -52,9 +52,9 @@ class Mark:
 class Sectionizer:
     """Finds sections by the heading rules of `patterns/sections/`."""
 
-    def __init__(self, rules: Iterable[Rule], lone: re.Pattern[str]) -> None:
+    def __init__(self, rules: Iterable[Rule], lone: re.Pattern[str], announced: re.Pattern[str]) -> None:
         self.rules = {rule.id: rule for rule in rules if rule.category == "section"}
-        self._lone = lone
+        self._lone, self._announced = lone, announced
         # One expression per rule; a heading is matched whole, so their order does not matter but for ties (file order).
         self._whole = [(rule, re.compile(rf"(?:{'|'.join(rule.headings)})")) for rule in self.rules.values()]
         self._cache: dict[str, Rule | None] = {}
@@ -102,6 +102,8 @@ class Sectionizer:
             offset = bare
             title, stop = _title(folded[offset:], self._lone)
             rule = self.heading(title)
+        if rule is not None and rule.value == "addendum" and self._announced.search(folded):
+            return
         if rule is not None:
             inline = bool(folded[offset + stop :].strip(" *_-:\t"))
             yield Mark(start + offset, start + offset + stop, rule, inline, raw[offset : offset + len(title)].isupper())
