@@ -17,10 +17,15 @@ def p_c6(book: CodeBook, record: Record, drafts: list[Draft], suppressed: list[S
     inborn = [found for draft in acquired for found in draft.deciding if causes(found) & {"congenital", "dysplastic"}]
     rule, says, review = "P-C6", "congenital or dysplastic", False
     if not inborn:
-        inborn = [found for draft in acquired for found in draft.deciding if "developmental" in causes(found)]
+        # "Not congenital" or "acquired", said of the same condition, settles what "developmental" leaves open.
+        inborn = [
+            found
+            for draft in acquired
+            for found in draft.deciding
+            if "developmental" in causes(found) and not any("acquired" in causes(other) for other in draft.deciding)
+        ]
         says, review = "developmental alone", True
-    denied = [found for draft in acquired for found in draft.deciding if "acquired" in causes(found)]
-    if not inborn or (denied and not any(causes(found) & {"congenital", "dysplastic"} for found in inborn)):
+    if not inborn:
         return drafts
     source = next(draft.source for draft in acquired if any(found in draft.deciding for found in inborn))
     spans = []

@@ -26,7 +26,7 @@ def p_c7(book: CodeBook, record: Record, drafts: list[Draft], suppressed: list[S
         spans = tuple(record.at(found) for found in (fracture or stress)[:2])
         family = str(book.tables["families"]["fatigue_fracture"])
         regions = list(dict.fromkeys(p_c4(book, draft.source, [])))
-        letter = _seventh_stress(record, draft)
+        letter, unsettled = _seventh_stress(record, draft)
         codes = [f"{family}{book.regions[region]['character']}X{letter}" for region in regions] or [
             f"{family}0X{letter}"
         ]
@@ -45,6 +45,8 @@ def p_c7(book: CodeBook, record: Record, drafts: list[Draft], suppressed: list[S
                     list(draft.reviews),
                     deciding=draft.deciding,
                 )
+                if unsettled is not None:
+                    new.reviews.append(unsettled)
                 new.alternatives.append(
                     Alternative(code=draft.code, why="under the default policy for stress fractures", rule="P-C7")
                 )
@@ -72,11 +74,15 @@ def _fracture_words(record: Record, found: Found) -> bool:
     return "fract" in text or "fx" in text
 
 
-def _seventh_stress(record: Record, draft: Draft) -> str:
-    for letter, values in (("S", ("S",)), ("G", ("G",)), ("D", ("D",))):
-        if phases_at(record, draft.deciding, *values):
-            return letter
-    return "A"
+def _seventh_stress(record: Record, draft: Draft) -> tuple[str, Step | None]:
+    """The 7th character of a fatigue fracture by P-C10, and the reason for review where a visit does not settle it."""
+    for letter in ("S", "G", "D"):
+        if phases_at(record, draft.deciding, letter):
+            return letter, None
+    visits = _visits(record)
+    if not visits:
+        return "A", None
+    return "D", Step(rule="P-C10", says=_UNSETTLED, evidence=tuple(visits[:2]))
 
 
 def injury_drafts(book: CodeBook, record: Record, item: Resolved, suppressed: list[Suppressed]) -> list[Draft]:
@@ -115,7 +121,19 @@ def injury_drafts(book: CodeBook, record: Record, item: Resolved, suppressed: li
             continue  # one code for a fractured vertebra
         p_c10(book, record, draft)
         drafts.append(draft)
-    return drafts
+    return _once(drafts)
+
+
+def _once(drafts: list[Draft]) -> list[Draft]:
+    """One draft for each code: T5 and T6 share one, and a code is reported once (OCG I.B.12)."""
+    merged: dict[str, Draft] = {}
+    for draft in drafts:
+        first = merged.setdefault(draft.code, draft)
+        if first is not draft:
+            first.steps += [step for step in draft.steps if step not in first.steps]
+            first.evidence += [span for span in draft.evidence if span not in first.evidence]
+            first.deciding += [found for found in draft.deciding if found not in first.deciding]
+    return list(merged.values())
 
 
 def injury_levels(record: Record, item: Resolved, mention: Found) -> tuple[str, ...]:
@@ -152,9 +170,7 @@ def p_c8(
     found = []
     for name in injury_levels(record, item, mention):
         vertebra = spine.members(name)[0] if name not in _BROAD else _BROAD[name]
-        row = book.tables["fractures"].get(vertebra) or book.tables["fractures"].get(
-            "sacral" if vertebra.startswith("S") else ""
-        )
+        row = _fracture_row(book, vertebra)
         if row is None:
             continue
         if _burst(record, mention, vertebra):
@@ -174,6 +190,12 @@ def p_c8(
         code = codes[1] if len(codes) > 1 and nondisplaced(record, item) else codes[0]
         found.append((vertebra, str(code), f"traumatic {column} fracture of {vertebra}: {code}-"))
     return found
+
+
+def _fracture_row(book: CodeBook, vertebra: str) -> Any:
+    """P-C8's row of a vertebra, or of a region where no level is given; the sacrum has one for all its vertebrae."""
+    rows = book.tables["fractures"]
+    return rows.get(vertebra) or rows.get("sacral" if vertebra.startswith("S") else "")
 
 
 def _burst(record: Record, mention: Found, vertebra: str) -> bool:
@@ -202,14 +224,7 @@ def p_c9(
 
     rule = mention.mention.rule
     if rule.value == "hangman":
-        kinds = {
-            e.value
-            for d in record.documents
-            for e in d.phases
-            if e.value in ("type-III", "type-I-II") and _near(d, e, item)
-        }
-        kind = "type-III" if "type-III" in kinds else "type-I-II" if "type-I-II" in kinds else "default"
-        return [("C2", pick(tables["hangman"][kind]), "hangman's fracture: traumatic spondylolisthesis of C2")]
+        return [("C2", pick(_hangman(book, record, item)), "hangman's fracture: traumatic spondylolisthesis of C2")]
     names = injury_levels(record, item, mention)
     if rule.value in ("dislocation", "subluxation"):
         sixth = 1 if rule.value == "dislocation" else 0
@@ -237,9 +252,10 @@ def p_c9(
         if region == "lumbosacral" or name == "lumbar":
             out.append((name, str(tables["traumatic_slips"]["lumbosacral"][0]), "acute traumatic lumbosacral slip"))
         elif upper in tables["traumatic_slips"]:
-            out.append((upper, pick(tables["traumatic_slips"][upper]), f"acute traumatic slip of {upper}"))
+            codes = _hangman(book, record, item) if upper == "C2" else tables["traumatic_slips"][upper]
+            out.append((upper, pick(codes), f"acute traumatic slip of {upper}"))
         else:
-            row = tables["fractures"].get(upper) or tables["fractures"].get(_BROAD.get(name, ""))
+            row = _fracture_row(book, upper) or tables["fractures"].get(_BROAD.get(name, ""))
             if row:
                 out.append(
                     (
@@ -249,6 +265,14 @@ def p_c9(
                     )
                 )
     return out
+
+
+def _hangman(book: CodeBook, record: Record, item: Resolved) -> Sequence[str]:
+    """P-C9: the codes of a traumatic slip of the axis, by its type where one is named with it."""
+    kinds = {e.value for d in record.documents for e in d.phases if _near(d, e, item)}
+    named = next((kind for kind in ("type-III", "type-I-II") if kind in kinds), "default")
+    codes: Sequence[str] = book.tables["hangman"][named]
+    return codes
 
 
 def _near(document: Any, evidence: Any, item: Resolved) -> bool:
@@ -261,36 +285,29 @@ def p_c10(book: CodeBook, record: Record, draft: Draft) -> None:
     short = any(stem.startswith(prefix) for prefix in book.tables["short_seventh"])
     spans: tuple[Span, ...] = ()
     letter, says = "A", "initial, active treatment by default"
-    for value, words in (
-        ("S", "sequela"),
-        ("K", "nonunion"),
-        ("G", "delayed healing"),
-        ("B", "open fracture, initial"),
-    ):
-        if short and value != "S":
-            continue
-        evidence = phases_at(record, draft.deciding, value)
-        if evidence:
-            letter, says, spans = value, words, tuple(evidence)
-            break
-    else:
-        routine = [
-            record.span(number, e.start, e.end, e.rule)
-            for number, document in enumerate(record.documents)
-            for e in document.phases
-            if e.value == "D"
-        ]
-        visits = [
-            record.span(number, e.start, e.end, e.rule)
-            for number, document in enumerate(record.documents)
-            for e in document.phases
-            if e.value == "follow-up" and _opens(document, e)
-        ]
-        if routine:
-            letter, says, spans = "D", "subsequent encounter, routine healing", tuple(routine[:2])
-        elif visits:
-            letter, says, spans = "D", "a follow-up visit whose phase is not settled: D by default", tuple(visits[:2])
-            draft.reviews.append(Step(rule="P-C10", says=says, evidence=spans))
+    stated = [
+        (value, words, tuple(phases_at(record, draft.deciding, value)))
+        for value, words in (("S", "sequela"), ("K", "nonunion"), ("G", "delayed healing"))
+        if value == "S" or not short
+    ]
+    routine = [
+        record.span(number, e.start, e.end, e.rule)
+        for number, document in enumerate(record.documents)
+        for e in document.phases
+        if e.value == "D"
+    ]
+    visits = _visits(record)
+    opened = phases_at(record, draft.deciding, "B") if not short else []
+    late = next((item for item in stated if item[2]), None)
+    if late is not None:
+        letter, says, spans = late
+    elif routine:
+        letter, says, spans = "D", "subsequent encounter, routine healing", tuple(routine[:2])
+    elif visits:
+        letter, says, spans = "D", _UNSETTLED, tuple(visits[:2])
+        draft.reviews.append(Step(rule="P-C10", says=says, evidence=spans))
+    elif opened:
+        letter, says, spans = "B", "open fracture, initial", tuple(opened)
     seventh = (
         f"{stem}{'X' * (7 - len(stem.replace('.', '')) - 1)}{letter}"
         if len(stem.replace(".", "")) < 6
@@ -300,6 +317,19 @@ def p_c10(book: CodeBook, record: Record, draft: Draft) -> None:
     draft.steps.append(
         Step(rule="P-C10", says=f"7th character {letter}: {says}", evidence=spans or tuple(draft.evidence[:1]))
     )
+
+
+_UNSETTLED = "a follow-up visit whose phase is not settled: D by default"
+
+
+def _visits(record: Record) -> list[Span]:
+    """Wording that makes this encounter a follow-up visit."""
+    return [
+        record.span(number, e.start, e.end, e.rule)
+        for number, document in enumerate(record.documents)
+        for e in document.phases
+        if e.value == "follow-up" and _opens(document, e)
+    ]
 
 
 def _opens(document: Any, evidence: Any) -> bool:
