@@ -8,7 +8,9 @@ built as findings, without text, and put through `resolve` and `assign`.
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -152,9 +154,19 @@ def decide(case: Any) -> tuple[Record, Assigned]:
     return made, assign(CodeBook(TABLES, EDITION, policy), made, resolve(made))
 
 
+# A mutation run (`make mutants`) takes every n-th case of each group, since it runs the tests thousands of times.
+STRIDE = int(os.environ.get("PARSNLP_CASE_STRIDE", "1"))
+
+
 @lru_cache(maxsize=1)
 def cases() -> tuple[Any, ...]:
-    return tuple(oracle().cases())
+    kept: list[Any] = []
+    seen: Counter[str] = Counter()
+    for case in oracle().cases():
+        if seen[case.group] % STRIDE == 0:
+            kept.append(case)
+        seen[case.group] += 1
+    return tuple(kept)
 
 
 GROUPS = sorted({case.group for case in cases()})
@@ -174,6 +186,7 @@ def test_the_engine_decides_as_the_policy_does(group: str) -> None:
     assert not wrong, f"{len(wrong)} cases; the first: {wrong[0]}"
 
 
+@pytest.mark.skipif(STRIDE > 1, reason="a part of the cases was asked for")
 def test_there_are_tens_of_thousands_of_cases() -> None:
     assert len(cases()) > 50_000
     assert len({code for case in cases() for code in oracle().expected(case).codes}) > 400

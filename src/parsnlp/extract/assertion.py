@@ -42,6 +42,7 @@ def decide(mention: Mention, context: Context) -> Ruling:
         or p_f3_worded(mention, context)
         or p_f3_hypothetical(mention, context)
         or p_a1(mention, context)
+        or p_a9_ticked(mention, context)
         or p_a7(mention, context)
         or p_a9(mention, context)
         or p_a6(mention, context)
@@ -66,12 +67,18 @@ def _distance(mention: Mention, cues: Sequence[Cue]) -> int:
 
 
 def p_a9_box(mention: Mention, context: Context) -> Ruling | None:
-    """P-A9: a ticked box affirms, an unticked one is generic."""
+    """P-A9: an unticked box is generic."""
     ticked = _of(mention, "ticked")
     unticked = _saying(mention, "generic", "unticked")
     if unticked and _distance(mention, unticked) <= _distance(mention, ticked):
         return Ruling("generic", "P-A9", "an unticked box of a template", unticked)
-    if ticked and not _of(mention, "negated"):
+    return None
+
+
+def p_a9_ticked(mention: Mention, context: Context) -> Ruling | None:
+    """P-A9: a ticked box, or a field answered yes, affirms; what is ticked may still be "suspected" or "healed"."""
+    ticked = _of(mention, "ticked")
+    if ticked and not any(cue.start >= mention.end for cue in _of(mention, "uncertain", "historical")):
         return Ruling("affirmed", "P-A9", "a ticked box or a field answered yes", ticked)
     return None
 

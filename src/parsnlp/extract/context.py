@@ -16,6 +16,7 @@ from parsnlp.rules import Rule
 
 _LANES = frozenset({"known", "family", "generic"})
 _WORD = re.compile(r"[^ ]+")
+_FIELD = re.compile(r"(?: ?(?::|\||->|=)(?= ))?")  # "R/O: x", "brother | x": what parts a field's name from its value
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Context:
                 cue = cue._replace(end=into)  # "no acute" before "acute fracture of the lamina"
             if any(start < cue.end and cue.start < end for start, end in targets):
                 continue
+            if cue.rule.direction == "forward":
+                cue = cue._replace(end=_FIELD.match(text, cue.end).end())  # type: ignore[union-attr]
             found.append(self._scope(text, cue, [*stops, *cues, *idle]))
         return found
 

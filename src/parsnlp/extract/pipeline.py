@@ -643,9 +643,11 @@ class ContextCues(_Component):
             if reading.text[sentences[at - 1].end - 1] != ";":
                 break
             at -= 1
-        if at == number or ":" not in reading.clean(at).text:
+        head = reading.clean(at)
+        if at == number or ":" not in head.text:
             return []
-        return self._open_cues(reading, at, intros)
+        colon = head.origin(head.text.index(":"))  # the cue leads the list: not "Impression: no fracture; a slip"
+        return [cue for cue in self._open_cues(reading, at, intros) if cue.start < colon]
 
     def _open_cues(self, reading: Reading, at: int, intros: dict[int, list[Cue]]) -> list[Cue]:
         """The forward cues of a sentence whose reach is still open at its end."""
