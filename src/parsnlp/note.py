@@ -290,7 +290,7 @@ def _joins(text: str, this: Line, following: Line, width: int, wording: Wording)
     if (":" in after and _HEADING_SHAPE.match(after)) or _LEVEL_SHAPE.match(after):
         return False
     before = text[this.start : this.end].rstrip()
-    if not before or before[-1] in ":|" or ("|" in before and "|" in after):
+    if not before or before[-1] in ":|" or ("|" in before and "|" in after) or ("\t" in before and "\t" in after):
         return False
     if before[-1] == "-" and len(before) > 1 and before[-2].isalpha() and after.lstrip()[:1].islower():
         return True
