@@ -103,6 +103,8 @@ def _resolve(record: Record, condition: Condition, found: list[Found]) -> Resolv
     flags: set[str] = set()
     affirmed = [item for item in found if item.assertion == "affirmed"]
     denied = [item for item in found if item.assertion == "negated" and _definite(item)]
+    if affirmed:
+        affirmed = p_a4_withdrawn(record, affirmed, steps)
     if affirmed and denied:
         affirmed, conflict = p_a4(record, affirmed, denied, steps)
         if conflict:
@@ -122,7 +124,9 @@ def _resolve(record: Record, condition: Condition, found: list[Found]) -> Resolv
         return Resolved(condition, "affirmed", found, affirmed, steps, flags=flags)
     left = [item for item in found if item.assertion != "affirmed"] or found
     assertion, deciding = _lesser(left)
-    if any(item.assertion == "affirmed" for item in found) and denied:
+    if assertion == "affirmed":
+        assertion = "negated"  # all that affirm it are withdrawn (P-A4)
+    elif any(item.assertion == "affirmed" for item in found) and denied:
         assertion, deciding = "negated", denied
     resolved = Resolved(condition, assertion, found, deciding, steps, flags=flags)
     steps.append(
@@ -135,6 +139,20 @@ def _resolve(record: Record, condition: Condition, found: list[Found]) -> Resolv
     if assertion == "uncertain" and record.setting == "inpatient":
         p_a10(record, resolved)
     return resolved
+
+
+def p_a4_withdrawn(record: Record, affirmed: list[Found], steps: list[Step]) -> list[Found]:
+    """P-A4, corrections: a statement said to be entered in error, or another patient's, does not count."""
+    taken = [item for item in affirmed if "withdrawn" in item.flags]
+    if taken:
+        steps.append(
+            Step(
+                rule="P-A4",
+                says="withdrawn: entered in error or another patient's",
+                evidence=tuple(record.at(item) for item in taken[:2]),
+            )
+        )
+    return [item for item in affirmed if "withdrawn" not in item.flags]
 
 
 def p_a5_newer(record: Record, affirmed: list[Found], found: list[Found], steps: list[Step]) -> list[Found]:

@@ -92,6 +92,8 @@ def _refused(book: CodeBook, record: Record, item: Resolved) -> Suppressed:
         "the only mention is" if len(item.found) == 1 else f"no mention states it as present; it is {item.assertion}"
     )
     says = f"{count} {last.ruling.says}" if len(item.found) == 1 else count
+    if "withdrawn" in last.flags:
+        says = "the statement is withdrawn as entered in error"
     rule = item.steps[-1].rule if item.steps and item.steps[-1].rule == "P-A4" else last.ruling.rule
     return Suppressed(
         code=code,

@@ -88,7 +88,7 @@ def p_f3_generic(mention: Mention, context: Context) -> Ruling | None:
     cues = _of(mention, "generic")
     if cues:
         return Ruling("generic", "P-F3", "teaching or a definition, not about this patient", cues)
-    if context.section == "education" and not _of(mention, "hypothetical"):
+    if context.section == "education" and not _of(mention, "hypothetical", "known"):
         return Ruling("generic", "P-F3", "stands in education text")
     return None
 

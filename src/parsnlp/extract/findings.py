@@ -13,7 +13,7 @@ from parsnlp.extract.attributes import Attributes, Binder, Evidence
 from parsnlp.extract.matching import Matcher
 from parsnlp.extract.pipeline import Mention, Pipeline, Reading
 from parsnlp.models import Assertion, Condition, Cue, DocumentedBy, Finding, Note, Span, Step
-from parsnlp.note import Clean
+from parsnlp.note import Clean, fold
 from parsnlp.rules import RuleSet
 
 When = tuple[int, int, int]
@@ -103,7 +103,7 @@ class Finder:
         self._fracture, self._stress = rules.piece("fracture_word"), rules.piece("stress_word")
         self._injured = rules.piece("traumatic_before")
         self._amends, self._amended_to = rules.piece("amends"), rules.piece("amended_to")
-        self._rather_than = rules.piece("rather_than")
+        self._rather_than, self._epiphysis = rules.piece("rather_than"), rules.piece("epiphysis")
         self._own_reading, self._own_error = rules.piece("own_reading"), rules.piece("own_error")
         # A line that reports a study: its name, perhaps region and date, then a colon or dash.
         self._study_line = re.compile(
@@ -138,6 +138,8 @@ class Finder:
                 if mention.rule.value == "beside-pars" and not self._beside_pars(reading, mention):
                     continue
                 (weak if mention.rule.value == "weak" else found).append(item)
+        if weak and self._epiphysis.search(fold(reading.text[:20_000])):
+            weak = [item for item in weak if self._spine.search(reading.clean(item.mention.sentence).text)]
         if weak and (found or self._about_spine(reading)):
             found += weak
             found.sort(key=lambda item: item.mention.start)

@@ -643,11 +643,16 @@ class ContextCues(_Component):
             if reading.text[sentences[at - 1].end - 1] != ";":
                 break
             at -= 1
-        head = reading.clean(at)
-        if at == number or ":" not in head.text:
+        if at == number:
             return []
-        colon = head.origin(head.text.index(":"))  # the cue leads the list: not "Impression: no fracture; a slip"
-        return [cue for cue in self._open_cues(reading, at, intros) if cue.start < colon]
+        head = reading.clean(at)
+        colon = head.origin(head.text.index(":")) if ":" in head.text else 0
+        # The cue leads the list: not "Impression: no fracture; a slip". Criteria run on with semicolons without a colon.
+        return [
+            cue
+            for cue in self._open_cues(reading, at, intros)
+            if cue.start < colon or cue.rule.category == "generic"
+        ]
 
     def _open_cues(self, reading: Reading, at: int, intros: dict[int, list[Cue]]) -> list[Cue]:
         """The forward cues of a sentence whose reach is still open at its end."""
