@@ -164,6 +164,8 @@ _BOX = re.compile(
 _HEADING_SHAPE = re.compile(
     r"[ \t]*(?:\*\*|__|#{1,4} )?[A-Za-z][A-Za-z0-9 /&().,'\u2019+-]{0,48}?(?:\*\*|__)?[ \t]*:(?=\s|$|\*)"
 )
+_VALUE = re.compile(r"[:|=>]\s*$")  # "listhesis: no" is a field and its value
+_FIELD_SHAPE = re.compile(r"[^|:\n]{3,60}? (?:\||->|-|=) \S+(?: \S+){0,2}(?<![.,;])")  # "spondylolysis - none"
 _LEVEL_SHAPE = re.compile(
     r"[ \t]*(?:[CTLS]\d{1,2})(?:[ ]?[-/\u2013\u2014][ ]?[CTLS]?\d{1,2})?[ \t]*(?:[:.\-\u2013\u2014|]|[ \t]{2,}|$)"
 )
@@ -200,11 +202,12 @@ class Wording:
     """Words of the language that layout needs, from `patterns/layout.yaml`.
 
     `abbreviations`: lower-case words, without their full stop, after which a full stop ends no sentence.
-    `open_endings`: words that cannot end a line item.
+    `open_endings`: words that cannot end a line item. `before_levels`: those of them that want a level after them.
     """
 
     abbreviations: frozenset[str] = frozenset()
     open_endings: frozenset[str] = frozenset()
+    before_levels: frozenset[str] = frozenset()
 
 
 NO_WORDING = Wording()
@@ -287,9 +290,13 @@ def _joins(text: str, this: Line, following: Line, width: int, wording: Wording)
     after = text[following.start : following.end]
     if _BULLET.match(after) or _BOX.match(after.lstrip()):
         return False
-    if (":" in after and _HEADING_SHAPE.match(after)) or _LEVEL_SHAPE.match(after):
-        return False
     before = text[this.start : this.end].rstrip()
+    last = _LAST_WORD.search(before)
+    if _LEVEL_SHAPE.match(after):
+        # A row, unless the line before cannot end there: "spondylolisthesis at / L5-S1".
+        return last is not None and last.group().lower() in wording.before_levels
+    if (":" in after and _HEADING_SHAPE.match(after)) or _FIELD_SHAPE.fullmatch(after.strip()):
+        return False
     if not before or before[-1] in ":|" or ("|" in before and "|" in after) or ("\t" in before and "\t" in after):
         return False
     if before[-1] == "-" and len(before) > 1 and before[-2].isalpha() and after.lstrip()[:1].islower():
@@ -299,8 +306,9 @@ def _joins(text: str, this: Line, following: Line, width: int, wording: Wording)
     wrapped = width >= 45 and len(before) + 1 + first > width - 2
     if before[-1] in ".!?;":
         return wrapped
-    last = _LAST_WORD.search(before)
-    if wrapped or before[-1] == "," or (last is not None and last.group().lower() in wording.open_endings):
+    if wrapped or before[-1] == ",":
+        return True
+    if last is not None and last.group().lower() in wording.open_endings and not _VALUE.search(before, 0, last.start()):
         return True
     return width >= 45 and after.lstrip()[:1].islower() and len(before) >= 0.6 * width
 

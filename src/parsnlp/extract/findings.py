@@ -139,7 +139,9 @@ class Finder:
                     continue
                 (weak if mention.rule.value == "weak" else found).append(item)
         if weak and self._epiphysis.search(fold(reading.text[:20_000])):
-            weak = [item for item in weak if self._spine.search(reading.clean(item.mention.sentence).text)]
+            weak = [
+                item for item in weak if item.levels or self._spine.search(reading.clean(item.mention.sentence).text)
+            ]
         if weak and (found or self._about_spine(reading)):
             found += weak
             found.sort(key=lambda item: item.mention.start)

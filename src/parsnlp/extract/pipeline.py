@@ -182,7 +182,9 @@ class Pipeline:
         self._anchors = Matcher(targets, longest=False)
         self.index = Index(rule for rule in self.rules.rules if rule.folder != "sections")
         words = self.rules.tables["layout"]
-        self.wording = Wording(frozenset(words["abbreviations"]), frozenset(words["open_endings"]))
+        self.wording = Wording(
+            frozenset(words["abbreviations"]), frozenset(words["open_endings"]), frozenset(words["before_levels"])
+        )
         self._nlp: Language | None = None
         self._docs = 0
 
@@ -649,9 +651,7 @@ class ContextCues(_Component):
         colon = head.origin(head.text.index(":")) if ":" in head.text else 0
         # The cue leads the list: not "Impression: no fracture; a slip". Criteria run on with semicolons without a colon.
         return [
-            cue
-            for cue in self._open_cues(reading, at, intros)
-            if cue.start < colon or cue.rule.category == "generic"
+            cue for cue in self._open_cues(reading, at, intros) if cue.start < colon or cue.rule.category == "generic"
         ]
 
     def _open_cues(self, reading: Reading, at: int, intros: dict[int, list[Cue]]) -> list[Cue]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from parsnlp.note import Layout, Line, fold
 from parsnlp.rules import Rule
 
-_LEADING = re.compile(r"[\s\ufeff\u200b>*#_=~\-\[]*(?:\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s+)?[*_#]*")
+_LEADING = re.compile(
+    r"[\s\ufeff\u200b>*#_=~\-\[]*(?:(?:section|part) \d{1,2}[.:)]?\s+|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s+)?[*_#]*"
+)
 _LEVEL = re.compile(r"\s*[ctls]\d")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DATED = re.compile(
