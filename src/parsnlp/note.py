@@ -167,7 +167,7 @@ _HEADING_SHAPE = re.compile(
 _VALUE = re.compile(r"[:|=>]\s*$")  # "listhesis: no" is a field and its value
 _FIELD_SHAPE = re.compile(r"[^|:\n]{3,60}? (?:\||->|-|=) \S+(?: \S+){0,2}(?<![.,;])")  # "spondylolysis - none"
 _LEVEL_SHAPE = re.compile(
-    r"[ \t]*(?:[CTLS]\d{1,2})(?:[ ]?[-/\u2013\u2014][ ]?[CTLS]?\d{1,2})?[ \t]*(?:[:.\-\u2013\u2014|]|[ \t]{2,}|$)"
+    r"[ \t]*(?:[CTLS]\d{1,2})(?:[ ]?[-/\u2010-\u2014][ ]?[CTLS]?\d{1,2})?[ \t]*(?:[:.\-\u2010-\u2014|]|[ \t]{2,}|$)"
 )
 # Each of these begins with a set of characters, which the regex engine finds fast.
 _END = re.compile(r"[.!?;](?:(?<=[.!?])[.!?]*[\"'\u201d\u2019)\]]*(?=\s|$)|(?<=[a-z0-9)]\.)(?=[A-Z][a-z])|(?<=;))")
