@@ -8,7 +8,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 PIP_COMPILE = $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --strip-extras
 
-.PHONY: help demo test test-slow check lock clean
+.PHONY: help demo test test-slow approve mutants check lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,15 @@ test-slow: $(VENV)/.dev $(VENV)/.project ## run the slow tests
 	@rc=0; $(BIN)/python -m pytest -m slow --collect-only -q >/dev/null 2>&1 || rc=$$?; \
 	if [ $$rc -eq 5 ]; then echo "not run: no slow tests yet"; \
 	else $(BIN)/python -m pytest -m slow; fi
+
+approve: $(VENV)/.dev $(VENV)/.project ## take what the engine says now as read and approved (tests/approved)
+	@PARSNLP_APPROVE=1 $(BIN)/python -m pytest -q tests/test_approved.py
+
+mutants: $(VENV)/.dev $(VENV)/.project ## mutation testing of coding/ and resolve (takes an hour and more)
+	@test -x $(VENV)/mutants/bin/mutmut || { $(BIN)/python -m venv $(VENV)/mutants && \
+	echo "$$PWD/$(VENV)/lib/python3.11/site-packages" >$(VENV)/mutants/lib/python3.11/site-packages/parsnlp-dev.pth && \
+	$(VENV)/mutants/bin/python -m pip --disable-pip-version-check -qq install 'mutmut==3.8.1'; }
+	@PARSNLP_CASE_STRIDE=40 PYTHONPATH=src $(VENV)/mutants/bin/mutmut run
 
 check: $(VENV)/.dev $(VENV)/.project ## lint, format, types, import contracts, rules
 	$(BIN)/ruff check
