@@ -899,3 +899,93 @@ def test_agreement_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
     assert lines["levels"][0].split() == ["1/1", "-"]
     assert [part.strip() for part in lines["grade"]] == ["0/1", "0.000"]
     assert [part.strip() for part in lines["review"]] == ["1/2", "0.000"]
+
+
+# --- sentences, encounters, the page ---
+
+
+def test_sentences_are_scored_on_assertion_alone(extractor: Extractor) -> None:
+    rows = [
+        {
+            "text": "No spondylolisthesis.",
+            "mentions": [{"start": 3, "end": 20, "assertion": "negated"}],
+            "phenomenon": "no",
+        },
+        {"text": "Possible spondylolisthesis.", "mentions": [{"start": 9, "end": 26, "assertion": "negated"}]},
+    ]
+    scored = evaluate(rows, extractor)
+    assert (scored.codes.exact.of, scored.mentions.spans.tp) == (0, 2)
+    assert (scored.mentions.negated.tp, scored.mentions.negated.fn) == (1, 1)
+    assert scored.by_phenomenon["no"].assertion.right == 1
+    assert "codes: exact set" not in scored.summary()
+
+
+def test_a_row_needs_codes_or_mentions(extractor: Extractor) -> None:
+    with pytest.raises(InputError, match="field codes"):
+        evaluate([{"text": "Nothing."}], extractor)
+
+
+def test_an_encounter_is_scored_as_one_record(tmp_path: Path, extractor: Extractor) -> None:
+    (tmp_path / "ct.txt").write_text("CT LUMBAR SPINE\nFINDINGS: bilateral L5 pars defects.", encoding="utf-8")
+    row = {
+        "id": "e1",
+        "codes": ["M43.06"],
+        "documents": [
+            {
+                "text": "Assessment: Spondylolysis.",
+                "id": "visit",
+                "mentions": [
+                    {
+                        "condition": "spondylolysis",
+                        "assertion": "affirmed",
+                        "start": 12,
+                        "end": 25,
+                        "text": "Spondylolysis",
+                    }
+                ],
+            },
+            {
+                "file": "ct.txt",
+                "kind": "radiology",
+                "mentions": [{"condition": "spondylolysis", "assertion": "negated", "start": 40, "end": 52}],
+            },
+        ],
+    }
+    path = tmp_path / "gold.jsonl"
+    path.write_text(json.dumps(row), encoding="utf-8")
+    scored = evaluate_file(path, extractor)
+    assert scored.codes.exact.right == 1 and scored.mentions.spans.tp == 2
+    (problem,) = (item for note in scored.errors for item in note.problems if item.measure == "assertion")
+    assert (problem.document, problem.start) == ("ct", 39)
+    assert " of ct" in scored.errors_text()
+
+
+@pytest.mark.parametrize(
+    ("documents", "says"),
+    [
+        (["a"], "a document is a JSON object"),
+        ([{"kind": "consult"}], 'give each document "file" or "text"'),
+        ([{"text": "a", "id": "x"}, {"text": "b", "id": "x"}], "two documents have one id"),
+        ([{"file": "missing.txt"}], "cannot be read"),
+    ],
+)
+def test_bad_documents(extractor: Extractor, documents: list[Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        evaluate([{"codes": [], "documents": documents}], extractor)
+
+
+@pytest.mark.prints_note_text
+def test_the_page(tmp_path: Path, canary: str) -> None:
+    gold = tmp_path / "gold.jsonl"
+    text = f"Assessment: L5 spondylolysis. <script>alert(1)</script> {canary}"
+    gold.write_text(json.dumps({"id": "<b>n", "text": text, "codes": [], "mentions": []}) + "\n", encoding="utf-8")
+    page = tmp_path / "page.html"
+    done = CliRunner().invoke(cli.app, ["evaluate", str(gold), "--html", str(page)])
+    assert done.exit_code == 0
+    html = page.read_text(encoding="utf-8")
+    assert "<script" not in html and "&lt;script&gt;" in html and "&lt;b&gt;n" in html
+    assert "http" not in html.replace("http-equiv", "") and "<svg" in html
+    assert page.stat().st_mode & 0o077 == 0
+    done = CliRunner().invoke(cli.app, ["evaluate", str(gold), "--html", str(page), "--no-text"])
+    assert done.exit_code == 0 and canary not in page.read_text(encoding="utf-8")
+    assert CliRunner().invoke(cli.app, ["evaluate", str(gold), "--html", str(tmp_path)]).exit_code == 2

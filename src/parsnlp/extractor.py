@@ -193,6 +193,15 @@ def load(
     (P-X2). `stress_fracture`: M43.0 or M48.4 (P-C7). `patterns`: a folder of your own rules, read over the shipped ones.
     Raises `InputError` for a value that is not allowed, `RuleError` for malformed rules.
     """
+    folders: list[str | Path] = (
+        [] if patterns is None else [patterns] if isinstance(patterns, str | Path) else list(patterns)
+    )
+    decided, policy = checked_policy(setting, excludes1, stress_fracture)
+    return Extractor(rules.load(*folders), decided, policy)
+
+
+def checked_policy(setting: str, excludes1: str, stress_fracture: str) -> tuple[Setting, Policy]:
+    """The setting and the policy of these words. Raises `InputError` for a value that is not allowed."""
     for name, value, allowed in (
         ("setting", setting, SETTINGS),
         ("excludes1", excludes1, EXCLUDES1),
@@ -200,8 +209,5 @@ def load(
     ):
         if value not in allowed:
             raise InputError(f"{name} {value!r} is not one of {', '.join(allowed)}")
-    folders: list[str | Path] = (
-        [] if patterns is None else [patterns] if isinstance(patterns, str | Path) else list(patterns)
-    )
     policy = Policy(excludes1=excludes1, stress_fracture=stress_fracture)  # type: ignore[arg-type]
-    return Extractor(rules.load(*folders), setting, policy)  # type: ignore[arg-type]
+    return setting, policy  # type: ignore[return-value]

@@ -99,7 +99,10 @@ class RuleSet:
         return tuple(rule for rule in self.rules if rule.category == name)
 
     def piece(self, name: str) -> re.Pattern[str]:
-        """One piece of `vocabulary.yaml`, compiled."""
+        """One piece of `vocabulary.yaml`, compiled. Raises `RuleError` when these rules, of another version, lack it."""
+        if name not in self.vocabulary:
+            places = ", ".join(self.sources)
+            raise RuleError([f"{places}: vocabulary.yaml lacks the piece '{name}', which this version needs"])
         return re.compile(self.vocabulary[name])
 
 
@@ -316,12 +319,13 @@ def patterns_root() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "patterns"
 
 
-def load(*folders: str | Path) -> RuleSet:
+def load(*folders: str | Path, shipped: bool = True) -> RuleSet:
     """Read the shipped rules, then each extra folder (a hospital's own) over them: the same id replaces, new ids add.
 
+    `shipped=False`: the folders alone, such as the whole `patterns/` of another version.
     Raises `RuleError` with every problem of every file (`file:line: what`), or when a folder is missing.
     """
-    roots = [patterns_root(), *map(Path, folders)]
+    roots = [*([patterns_root()] if shipped else []), *map(Path, folders)]
     problems = [f"{root}: no such folder of rules" for root in roots if not root.is_dir()]
     if problems:
         raise RuleError(problems)

@@ -520,6 +520,54 @@ def _page(html: Path | None, scored: Evaluation, text: bool) -> None:
 
 
 @app.command()
+def diff(
+    old: Annotated[
+        str, typer.Argument(metavar="OLD", help="'shipped', a folder of rules, or results (.jsonl) of batch.")
+    ],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The same, for the other side.")],
+    on: Annotated[
+        Path | None,
+        typer.Option(
+            "--on", metavar="NOTES", help="What rules are tried on: a gold file, a folder or a .jsonl of notes."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The comparison as JSON.")] = False,
+    no_text: NoText = False,
+    setting: Setting = "outpatient",
+    excludes1: Excludes1 = "separate",
+    stress_fracture: StressFracture = "M43.0",
+) -> None:
+    """Compare two rule sets, or the results of two versions: whose codes move, and by which rules.
+
+    A folder of rules counts over the shipped ones, as --patterns does; a folder
+    that holds a whole rule set (targets, context and vocabulary.yaml) stands alone.
+    Exit status 0: no code moves; 1: some do.
+
+    \b
+    Examples:
+      parsnlp diff shipped our-rules/ --on corpora/dev/gold.jsonl
+      parsnlp diff last-release/patterns shipped --on notes/
+      parsnlp diff results-of-may.jsonl results-of-june.jsonl
+    """
+    from parsnlp.evaluation import diff as comparing
+    from parsnlp.interfaces import comparison
+
+    gold, sides = comparison.sides(old, new, on, (setting, excludes1, stress_fracture))
+    found = comparing.diff(*sides, gold=gold)
+    if as_json:
+        typer.echo(
+            found.model_dump_json(
+                exclude={"moved": {"__all__": {"changes": {"__all__": {"text"}}}}} if no_text else None
+            )
+        )
+    else:
+        for line in comparing.lines(found, text=not no_text):
+            typer.echo(line)
+    if found.moved:
+        raise typer.Exit(FAILED_CHECK)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of a result, the format of `code --json` and of `batch`.
 
