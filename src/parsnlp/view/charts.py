@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 _ROW = 22
 _LABEL = 300
 _PLOT = 360
-_NUMBERS = 150
+_NUMBERS = 200
 
 
 @dataclass(frozen=True, slots=True)
