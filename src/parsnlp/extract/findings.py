@@ -171,8 +171,8 @@ class Finder:
         """What the sentence (or the one beside it, for a reader's disagreement) says of time, position and correction."""
         flags = {match.rule.value or "" for match in self._correction.find(reading.clean(sentence))}
         here = reading.layout.sentences[sentence]
-        # "I disagree." and "Dictation error above." govern the one or two sentences after them too.
-        for before in range(max(sentence - 2, 0), sentence):
+        # "I disagree." and "Dictation error above." govern the next sentences of their paragraph too.
+        for before in range(max(sentence - 4, 0), sentence):
             if reading.layout.sentences[before].block == here.block:
                 flags |= {
                     match.rule.value or ""

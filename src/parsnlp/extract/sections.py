@@ -111,7 +111,7 @@ class Sectionizer:
             yield Mark(start + offset, start + offset + stop, rule, inline, raw[offset : offset + len(title)].isupper())
         elif ":" in raw:
             shape = _SHAPE.match(raw)
-            if shape and not _LEVEL.match(folded):
+            if shape and not _LEVEL.match(folded) and not _runs_on(text, start, shape.group(1)):
                 name = shape.group(1)
                 yield Mark(start, start + shape.end(), inline=True, upper=name.isupper() and len(name) > 2)
         if _FIELD.search(raw) is None or _INNER.search(raw) is None:
@@ -122,6 +122,12 @@ class Sectionizer:
             inner = self.heading(fold(name).strip())
             if inner is not None and (len(name) > 1 or name.isupper()):
                 yield Mark(start + match.start(group), start + match.end(), inner, True, name.isupper())
+
+
+def _runs_on(text: str, start: int, name: str) -> bool:
+    """Whether what looks like a heading is the end of a wrapped sentence: "the impression should / read: no defect"."""
+    before = text[max(start - 80, 0) : start].rstrip()
+    return name[0].islower() and before[-1:].isalpha() and "\n" not in before[-45:] and len(before) >= 45
 
 
 _COLON_TITLE = re.compile(r"([^:\n]{1,60}?(?:\d:\d\d)?[^:\n]{0,20}?)[*_]{0,2}\s*:(?!\d)[*_]{0,2}")
