@@ -295,7 +295,9 @@ def _joins(text: str, this: Line, following: Line, width: int, wording: Wording)
     if _LEVEL_SHAPE.match(after):
         # A row, unless the line before cannot end there: "spondylolisthesis at / L5-S1".
         return last is not None and last.group().lower() in wording.before_levels
-    if (":" in after and _HEADING_SHAPE.match(after)) or _FIELD_SHAPE.fullmatch(after.strip()):
+    runs_on = width >= 45 and after.lstrip()[:1].islower() and len(before) >= 0.6 * width
+    heading = ":" in after and _HEADING_SHAPE.match(after) and not (runs_on and before[-1].isalpha())
+    if heading or _FIELD_SHAPE.fullmatch(after.strip()):
         return False
     if not before or before[-1] in ":|" or ("|" in before and "|" in after) or ("\t" in before and "\t" in after):
         return False
@@ -310,7 +312,7 @@ def _joins(text: str, this: Line, following: Line, width: int, wording: Wording)
         return True
     if last is not None and last.group().lower() in wording.open_endings and not _VALUE.search(before, 0, last.start()):
         return True
-    return width >= 45 and after.lstrip()[:1].islower() and len(before) >= 0.6 * width
+    return runs_on
 
 
 def _units(text: str, block: list[Line], wording: Wording) -> Iterator[tuple[int, int]]:

@@ -65,7 +65,7 @@ class Record:
         self.documents = list(documents)
         self.finder = finder
         self.setting = setting
-        self.changes = {old: new for document in documents for old, new in document.changes.items()}
+        self.changes = _changes(self.documents)
 
     @property
     def found(self) -> list[Found]:
@@ -83,6 +83,27 @@ class Record:
     def evidence(self, item: Found, evidence: Evidence) -> Span:
         """The span of one piece of attribute evidence of a found mention."""
         return self.span(item.document, evidence.start, evidence.end, evidence.rule)
+
+
+def _changes(documents: Sequence[DocumentReading]) -> dict[str, str]:
+    """The levels that addenda replace (P-A4), also the one level that the other documents name."""
+    changes: dict[str, str] = {}
+    for document in documents:
+        for old, new in document.changes.items():
+            size = len(spine.members(new))
+            others = {
+                level
+                for other in documents
+                if other is not document
+                for item in other.found
+                for level in item.levels
+                if level != new and len(spine.members(level)) == size
+            }
+            if old:
+                changes[old] = new
+            elif len(others) == 1:
+                changes[others.pop()] = new
+    return changes
 
 
 def resolve(record: Record) -> list[Resolved]:
@@ -222,12 +243,14 @@ def p_a4(record: Record, affirmed: list[Found], denied: list[Found], steps: list
     """P-A4: corrections, a provider who overrules, newer studies and standing films win; what is left is a conflict."""
     # Mentions that say the same in the same kind of place share one fate: a long record costs no more than its kinds.
     items, denials = _kinds(affirmed), _kinds(denied)
-    anywhere = tuple(dict.fromkeys(level for kinds in items.values() for level in _reach(kinds[0])))
+    firsts = [kinds[0] for kinds in items.values()]
+    anywhere = tuple(dict.fromkeys(level for first in firsts for level in _reach(first)))
+    sides = frozenset(side.value for first in firsts for side in first.attributes.sides)
     pairs = [
         (one, other, *_winner(items[one][0], denials[other][-1]))
         for one in items
         for other in denials
-        if _compatible(items[one][0], denials[other][-1], anywhere)
+        if _compatible(items[one][0], denials[other][-1], anywhere, sides)
     ]
     defeated: set[object] = set()
     for one, other, winner, why in pairs:
@@ -261,13 +284,18 @@ def p_a4(record: Record, affirmed: list[Found], denied: list[Found], steps: list
     return kept, bool(left)
 
 
-def _compatible(item: Found, denial: Found, anywhere: tuple[str, ...] = ()) -> bool:
-    """Whether a denial speaks of the same thing: same level (or none named), side, direction, age and place."""
+def _compatible(
+    item: Found, denial: Found, anywhere: tuple[str, ...] = (), any_side: frozenset[str] = frozenset()
+) -> bool:
+    """Whether a denial speaks of the same thing: same level (or none named), side, direction, age and place.
+
+    `anywhere`, `any_side`: the levels and sides of all that affirm it, for one that names none itself.
+    """
     denied_levels = _reach(denial)
     levels = _reach(item) or anywhere
     if denied_levels and not any(_same(a, b) for a in levels for b in denied_levels):
         return False
-    sides = {e.value for e in item.attributes.sides}
+    sides = {e.value for e in item.attributes.sides} or set(any_side)
     denied_sides = {e.value for e in denial.attributes.sides}
     if sides and denied_sides and "bilateral" not in sides | denied_sides and not sides & denied_sides:
         return False

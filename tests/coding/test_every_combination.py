@@ -208,8 +208,27 @@ def test_every_answer_could_stand_on_a_claim(group: str) -> None:
         reviewed = {code.code for code in assigned.codes if code.status == "review"}
         for one, other in pairs:  # only the pairs that P-X1 and P-X2 let stand, and those for review
             assert {one[:3], other[:3]} <= {"M43", "Q76"} and reviewed & {one, other}, (one, other)
+        injuries = [code.startswith("S") for code in codes]
+        assert injuries == sorted(injuries, reverse=True), codes  # P-C12: S codes first
         for refused in assigned.suppressed:
             assert refused.code and refused.reason and refused.evidence and refused.rule.startswith("P-")
         for condition in oracle().expected(case).refused:
             given = [r for r in assigned.suppressed if r.code.startswith(FAMILIES[condition])]
             assert given, (condition, case)
+
+
+@pytest.mark.parametrize(
+    ("level", "wording", "code"),
+    [
+        ("C4-C5", "subluxation", "S13.1-"),
+        ("C4-C5", "dislocation", "S13.1-"),
+        ("T4-T5", "subluxation", "S23.1-"),
+        ("T4-T5", "dislocation", "S23.1-"),
+    ],
+)
+def test_a_dislocation_outside_the_family_is_named(level: str, wording: str, code: str) -> None:
+    fact = oracle().Fact("traumatic_fracture", levels=(level,), etiology="traumatic", wording=wording)
+    _, assigned = decide(oracle().Case((fact,)))
+    assert not assigned.codes
+    (refused,) = assigned.suppressed
+    assert (refused.code, refused.rule) == (code, "P-C9") and wording in refused.reason and refused.display

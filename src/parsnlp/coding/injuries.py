@@ -308,12 +308,7 @@ def p_c10(book: CodeBook, record: Record, draft: Draft) -> None:
         draft.reviews.append(Step(rule="P-C10", says=says, evidence=spans))
     elif opened:
         letter, says, spans = "B", "open fracture, initial", tuple(opened)
-    seventh = (
-        f"{stem}{'X' * (7 - len(stem.replace('.', '')) - 1)}{letter}"
-        if len(stem.replace(".", "")) < 6
-        else f"{stem}{letter}"
-    )
-    draft.code = seventh
+    draft.code = f"{stem}{letter}"  # the tables hold the placeholder X
     draft.steps.append(
         Step(rule="P-C10", says=f"7th character {letter}: {says}", evidence=spans or tuple(draft.evidence[:1]))
     )

@@ -77,7 +77,10 @@ class Found:
 
 @dataclass(slots=True)
 class DocumentReading:
-    """One document read: the note, its reading and its findings."""
+    """One document read: the note, its reading and its findings.
+
+    `changes`: levels that it corrects, old to new; the old one is "" when it stands in another document.
+    """
 
     note: Note
     reading: Reading
@@ -346,6 +349,8 @@ class Finder:
                 }
                 if len(others) == 1:
                     return {others.pop(): new_name}
+                if not others:
+                    return {"": new_name}  # what it replaces stands in another document
         return {}
 
     def _title_region(self, reading: Reading) -> Evidence | None:

@@ -153,10 +153,10 @@ def _title(body: str, lone_heading: re.Pattern[str]) -> tuple[str, int]:
     letter = _LETTER_TITLE.match(body) if body[1:2] in (".", ">", " ") else None
     if letter:
         return letter.group(1) or letter.group(2), 2
+    lone = lone_heading.match(body) if "  " in body else None
+    if lone and _GAP.match(body, lone.end()):
+        return lone.group(), lone.end()
     if len(body.strip()) <= 60 and body.strip(" \t*_#=~-."):
-        lone = lone_heading.match(body) if "  " in body else None
-        if lone and _GAP.match(body, lone.end()):
-            return lone.group(), lone.end()
         return _plain(body), len(body)
     word = _WORD_TITLE.match(body)
     return (word.group(1), word.end()) if word else ("", 0)
