@@ -315,7 +315,7 @@ def _compatible(
         e.value for e in item.attributes.etiology
     }:
         return False
-    if "elsewhere" in denial.flags:
+    if "elsewhere" in denial.flags and "amended" not in denial.flags:
         return False
     return (
         item.mention.sentence != denial.mention.sentence
