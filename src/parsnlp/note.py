@@ -165,7 +165,7 @@ _HEADING_SHAPE = re.compile(
     r"[ \t]*(?:\*\*|__|#{1,4} )?[A-Za-z][A-Za-z0-9 /&().,'\u2019+-]{0,48}?(?:\*\*|__)?[ \t]*:(?=\s|$|\*)"
 )
 _VALUE = re.compile(r"[:|=>]\s*$")  # "listhesis: no" is a field and its value
-_FIELD_SHAPE = re.compile(r"[^|:\n]{3,60}? (?:\||->|-|=) \S+(?: \S+){0,2}(?<![.,;])")  # "spondylolysis - none"
+_FIELD_SHAPE = re.compile(r"[^|:\n]{3,60}?(?: (?:\||->|-|=)|:) \S+(?: \S+){0,2}(?<![.,;])")  # "spondylolysis - none"
 _LEVEL_SHAPE = re.compile(
     r"[ \t]*(?:[CTLS]\d{1,2})(?:[ ]?[-/\u2010-\u2014][ ]?[CTLS]?\d{1,2})?[ \t]*(?:[:.\-\u2010-\u2014|]|[ \t]{2,}|$)"
 )
@@ -295,17 +295,17 @@ def _joins(text: str, this: Line, following: Line, width: int, wording: Wording)
     if _LEVEL_SHAPE.match(after):
         # A row, unless the line before cannot end there: "spondylolisthesis at / L5-S1".
         return last is not None and last.group().lower() in wording.before_levels
+    word = _WORD.search(after)
+    first = len(word.group()) if word else 0
+    wrapped = width >= 45 and len(before) + 1 + first > width - 2
     runs_on = width >= 45 and after.lstrip()[:1].islower() and len(before) >= 0.6 * width
-    heading = ":" in after and _HEADING_SHAPE.match(after) and not (runs_on and before[-1].isalpha())
+    heading = ":" in after and _HEADING_SHAPE.match(after) and not (wrapped and runs_on and before[-1].isalpha())
     if heading or _FIELD_SHAPE.fullmatch(after.strip()):
         return False
     if not before or before[-1] in ":|" or ("|" in before and "|" in after) or ("\t" in before and "\t" in after):
         return False
     if before[-1] == "-" and len(before) > 1 and before[-2].isalpha() and after.lstrip()[:1].islower():
         return True
-    word = _WORD.search(after)
-    first = len(word.group()) if word else 0
-    wrapped = width >= 45 and len(before) + 1 + first > width - 2
     if before[-1] in ".!?;":
         return wrapped
     if wrapped or before[-1] == ",":
