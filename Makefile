@@ -27,7 +27,7 @@ test-slow: $(VENV)/.dev $(VENV)/.project ## run the slow tests
 approve: $(VENV)/.dev $(VENV)/.project ## take what the engine says now as read and approved (tests/approved)
 	@PARSNLP_APPROVE=1 $(BIN)/python -m pytest -q tests/test_approved.py
 
-mutants: $(VENV)/.dev $(VENV)/.project ## mutation testing of coding/ and resolve (takes an hour and more)
+mutants: $(VENV)/.dev $(VENV)/.project ## mutation testing of coding/ and resolve (takes hours)
 	@test -x $(VENV)/mutants/bin/mutmut || { $(BIN)/python -m venv $(VENV)/mutants && \
 	echo "$$PWD/$(VENV)/lib/python3.11/site-packages" >$(VENV)/mutants/lib/python3.11/site-packages/parsnlp-dev.pth && \
 	$(VENV)/mutants/bin/python -m pip --disable-pip-version-check -qq install 'mutmut==3.8.1'; }

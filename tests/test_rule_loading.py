@@ -91,6 +91,13 @@ def test_vocabulary_of_ones_own_may_use_the_shipped_pieces(tmp_path: Path) -> No
     assert not regex.search("lyse l5")
 
 
+def test_what_stands_before_and_after_goes_with_every_line_of_a_pattern(tmp_path: Path) -> None:
+    lines = "before: '(?:an? )?'\n    pattern:\n      - 'lyse'\n      - 'klyse'\n    after: ' of {pars}'"
+    rule = rules.load(ours(tmp_path, with_line("literal: spondylolyse", lines))).by_id["ours.spondylolyse"]
+    assert rule.regex.search("a klyse of pars") and rule.regex.search("lyse of pars")
+    assert rule.regex.search("a klyse") is None
+
+
 def test_scalars_stay_text(tmp_path: Path) -> None:
     text = with_line("literal: spondylolyse", "literal: no\n    value: 010")
     rule = rules.load(ours(tmp_path, text)).by_id["ours.spondylolyse"]

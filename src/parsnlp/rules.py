@@ -16,7 +16,7 @@ FOLDERS = ("targets", "context", "attributes", "sections")
 DIRECTIONS = ("forward", "backward", "bidirectional", "terminate", "pseudo")
 _FILE_KEYS = {"category", "terminated_by", "rules"}
 _RULE_KEYS = {
-    "id", "literal", "pattern", "category", "value", "direction", "max_scope", "max_targets", "terminated_by",
+    "id", "literal", "pattern", "before", "after", "category", "value", "direction", "max_scope", "max_targets", "terminated_by",
     "headings", "scope", "case", "policy", "source", "examples", "counter_examples",
 }  # fmt: skip
 _ID = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
@@ -530,6 +530,12 @@ class _Reader:
             wrong("needs a 'pattern' or a 'literal'")
         filled = self._filled(shown, entry, name, headings if isinstance(headings, list) else [])
         pattern = "|".join(self._filled(shown, entry, name, patterns)) if patterns else re.escape(literal.lower())
+        if "before" in entry or "after" in entry:
+            before_all, after_all = (
+                "".join(self._filled(shown, entry, name, [entry[key]] if key in entry else []))
+                for key in ("before", "after")
+            )
+            pattern = f"{before_all}(?:{pattern}){after_all}"
         direction = str(entry["direction"]) if "direction" in entry else None
         if folder == "context" and direction not in DIRECTIONS:
             wrong(f"direction {direction!r} is not one of {', '.join(DIRECTIONS)}", "direction")

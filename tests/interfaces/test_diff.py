@@ -88,6 +88,8 @@ def test_a_change_of_policy_shows_its_steps() -> None:
     (moved,) = diff(*sides).moved
     assert moved.old == ("M43.17", "M43.06 (review)") and moved.new == ("M43.17",)
     assert moved.verdict is None
+    right = diff(*sides, gold={"n": ("M43.17",)})
+    assert '"verdict":"mended"' in right.model_dump_json()
 
 
 @pytest.mark.parametrize(

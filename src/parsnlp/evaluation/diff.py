@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from pydantic import Field
+from pydantic import Field, computed_field
 
 from parsnlp.evaluation.figures import Frozen
 from parsnlp.models import Finding, Result
@@ -37,9 +37,10 @@ class Moved(Frozen):
     changes: tuple[Change, ...] = ()
     steps: tuple[str, ...] = ()
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def verdict(self) -> str | None:
-        """Against gold: mended, broken, or still wrong; null without gold."""
+        """Against gold: mended, broken, or the same: as right or as wrong as before; null without gold."""
         if self.gold is None:
             return None
         gold, old, new = set(self.gold), set(_bare(self.old)), set(_bare(self.new))
@@ -168,8 +169,8 @@ def _what(one: Finding | None, other: Finding | None) -> tuple[str | None, str |
         return ("appeared" if one is None else "vanished"), None, None
     if (one.condition, one.assertion) != (other.condition, other.assertion):
         return "assertion", one.assertion, other.assertion
-    sites = [", ".join((*item.levels, *item.regions)) for item in (one, other)]
-    return ("site", *sites) if sites[0] != sites[1] else (None, None, None)  # type: ignore[return-value]
+    before, after = (", ".join((*item.levels, *item.regions)) for item in (one, other))
+    return ("site", before, after) if before != after else (None, None, None)
 
 
 def _rules(finding: Finding | None) -> set[str]:

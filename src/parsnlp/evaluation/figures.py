@@ -72,6 +72,17 @@ def proportion(right: int, of: int) -> Proportion:
     )
 
 
+def shown(value: float | None, nothing: str = "–") -> str:
+    """Three decimals; what is short of 1 never reads as 1.
+
+    >>> shown(0.99996), shown(1.0), shown(None)
+    ('0.999', '1.000', '–')
+    """
+    if value is None:
+        return nothing
+    return f"{value:.3f}" if value == 1 or value < 0.9995 else "0.999"
+
+
 def f1_of(tp: int, fp: int, fn: int) -> float | None:
     """2tp / (2tp + fp + fn): the harmonic mean of precision and recall; null when there is nothing to find or found."""
     of = 2 * tp + fp + fn

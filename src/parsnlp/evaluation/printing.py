@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from parsnlp.evaluation.figures import F1, Proportion
+from parsnlp.evaluation.figures import F1, Proportion, shown
 from parsnlp.evaluation.models import Evaluation, Measure, Problem, RuleScores
-
-_NONE = "-"
 
 
 def summary(evaluation: Evaluation) -> str:
@@ -156,10 +154,7 @@ def _brief(figure: Proportion) -> str:
 
 
 def _number(value: float | None) -> str:
-    """Three decimals; what is short of 1 never reads as 1."""
-    if value is None:
-        return f"{_NONE:>5}"
-    return f"{value:.3f}" if value == 1 or value < 0.9995 else "0.999"
+    return shown(value, "    -")
 
 
 def _interval(low: float | None, high: float | None) -> str:

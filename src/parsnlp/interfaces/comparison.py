@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -59,11 +58,13 @@ def _rules(side: str) -> rules.RuleSet:
 
 def _results(side: str) -> list[Result]:
     try:
-        lines: Sequence[str] = Path(side).read_text(encoding="utf-8").splitlines()
+        lines = Path(side).read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{side}: cannot be read ({type(error).__name__})") from None
     found = []
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
             found.append(Result.model_validate_json(line))
         except ValidationError as error:
@@ -87,8 +88,11 @@ def _notes(on: Path) -> tuple[dict[str, tuple[str, ...]] | None, Encounters]:
 
 
 def _is_gold(path: Path) -> bool:
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        first = stream.readline()
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            first = stream.readline()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({type(error).__name__})") from None
     try:
         row = json.loads(first)
     except ValueError:

@@ -7,6 +7,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from parsnlp.evaluation.figures import shown
+
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
@@ -18,17 +20,10 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["number"] = number
+    made.filters["number"] = shown
     return made
 
 
 def render(template: str, **values: Any) -> str:
     """One page. The same values give the same bytes."""
     return environment().get_template(template).render(**values)
-
-
-def number(value: float | None) -> str:
-    """Three decimals, a dash for nothing; what is short of 1 never reads as 1."""
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if value == 1 or value < 0.9995 else "0.999"

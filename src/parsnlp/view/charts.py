@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from parsnlp.evaluation.figures import shown
+
 _ROW = 22
 _LABEL = 300
 _PLOT = 360
@@ -57,8 +59,7 @@ def intervals(title: str, rows: Sequence[Interval], goal: Mapping[str, float] | 
         if row.low is not None and row.high is not None:
             parts.append(f'<line class="whisker" x1="{x(row.low)}" x2="{x(row.high)}" y1="{y}" y2="{y}"/>')
         parts.append(f'<circle class="dot" cx="{x(row.value)}" cy="{y}" r="4.5"/>')
-        shown = f"{row.value:.3f}" if row.value == 1 or row.value < 0.9995 else "0.999"
-        parts.append(f'<text x="{_LABEL + _PLOT + 14}" y="{y + 4}">{shown}  {escape(row.count)}</text>')
+        parts.append(f'<text x="{_LABEL + _PLOT + 14}" y="{y + 4}">{shown(row.value)}  {escape(row.count)}</text>')
     return Markup("".join([*parts, "</svg>"]))
 
 
