@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from parsnlp import rulecheck, rules
-from parsnlp.rules import Example, Rule, RuleSet
+from parsnlp.rules import Example, Rule, RuleSet, Wording
 
 RULES = rules.load()
 CASES = list(rulecheck.cases(RULES))
@@ -45,7 +45,7 @@ def changed(ruleset: RuleSet, folder: str, change: dict[str, object]) -> RuleSet
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_rules_that_match_nothing_fail_every_example(folder: str) -> None:
-    mute = changed(RULES, folder, {"pattern": "zzqx", "headings": ("zzqx",)})
+    mute = changed(RULES, folder, {"wordings": (Wording("zzqx"),), "headings": ("zzqx",)})
     failed = {(p.rule, p.number) for p in rulecheck.check(mute) if p.kind == "example"}
     expected = {(case.rule.id, case.number) for case in CASES if case.kind == "example" and case.rule.folder == folder}
     assert {case for case in failed if mute.by_id[case[0]].folder == folder} == expected

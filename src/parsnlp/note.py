@@ -198,7 +198,7 @@ class Sentence(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class LayoutWords:
     """Words of the language that layout needs, from `patterns/layout.yaml`.
 
     `abbreviations`: lower-case words, without their full stop, after which a full stop ends no sentence.
@@ -210,7 +210,7 @@ class Wording:
     before_levels: frozenset[str] = frozenset()
 
 
-NO_WORDING = Wording()
+NO_WORDS = LayoutWords()
 
 
 @dataclass(slots=True)
@@ -285,7 +285,7 @@ def _cut(line: Line, text: str) -> Iterator[Line]:
         yield Line(start, line.end, not text[start : line.end].strip())
 
 
-def _joins(text: str, this: Line, following: Line, width: int, wording: Wording) -> bool:
+def _joins(text: str, this: Line, following: Line, width: int, words: LayoutWords) -> bool:
     """Whether the break between two lines of a block is a soft wrap inside one sentence or paragraph."""
     after = text[following.start : following.end]
     if _BULLET.match(after) or _BOX.match(after.lstrip()):
@@ -294,7 +294,7 @@ def _joins(text: str, this: Line, following: Line, width: int, wording: Wording)
     last = _LAST_WORD.search(before)
     if _LEVEL_SHAPE.match(after):
         # A row, unless the line before cannot end there: "spondylolisthesis at / L5-S1".
-        return last is not None and last.group().lower() in wording.before_levels
+        return last is not None and last.group().lower() in words.before_levels
     word = _WORD.search(after)
     first = len(word.group()) if word else 0
     wrapped = width >= 45 and len(before) + 1 + first > width - 2
@@ -310,24 +310,24 @@ def _joins(text: str, this: Line, following: Line, width: int, wording: Wording)
         return wrapped
     if wrapped or before[-1] == ",":
         return True
-    if last is not None and last.group().lower() in wording.open_endings and not _VALUE.search(before, 0, last.start()):
+    if last is not None and last.group().lower() in words.open_endings and not _VALUE.search(before, 0, last.start()):
         return True
     return runs_on
 
 
-def _units(text: str, block: list[Line], wording: Wording) -> Iterator[tuple[int, int]]:
+def _units(text: str, block: list[Line], words: LayoutWords) -> Iterator[tuple[int, int]]:
     """The block's items: a bullet, row, heading line or paragraph with its soft-wrapped continuation lines."""
     width = max(line.end - line.start for line in block)
     start, last = block[0].start, block[0]
     for line in block[1:]:
-        if not _joins(text, last, line, width, wording):
+        if not _joins(text, last, line, width, words):
             yield start, last.end
             start = line.start
         last = line
     yield start, last.end
 
 
-def _cuts(text: str, start: int, end: int, wording: Wording) -> list[int]:
+def _cuts(text: str, start: int, end: int, words: LayoutWords) -> list[int]:
     """Offsets inside an item at which a new sentence begins."""
     cuts: set[int] = set()
     marker = _BULLET.match(text, start, end)
@@ -342,7 +342,7 @@ def _cuts(text: str, start: int, end: int, wording: Wording) -> list[int]:
             word = _BEFORE_STOP.search(text[max(body, match.start() - 14) : match.start()])
             token = word.group().lower() if word else ""
             following = text[at : at + 40].lstrip()
-            if token in wording.abbreviations:
+            if token in words.abbreviations:
                 continue
             if not word and match.start() - body <= 2:
                 continue  # the marker "1." of a list
@@ -387,7 +387,7 @@ def _bounded(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-def layout(text: str, wording: Wording = NO_WORDING, all_lines: list[Line] | None = None) -> Layout:
+def layout(text: str, words: LayoutWords = NO_WORDS, all_lines: list[Line] | None = None) -> Layout:
     """Lay a note out in sentences, with the help of a few words of the language. `all_lines`: its lines, where known.
 
     Sentences never overlap, never cross a blank line, and together hold every character that is not white space.
@@ -396,9 +396,9 @@ def layout(text: str, wording: Wording = NO_WORDING, all_lines: list[Line] | Non
     sentences: list[Sentence] = []
     item = 0
     for number, block in enumerate(_blocks(all_lines, text)):
-        for start, end in _units(text, block, wording):
+        for start, end in _units(text, block, words):
             bullet = _BULLET.match(text, start, end) is not None
-            edges = [start, *_cuts(text, start, end, wording), end]
+            edges = [start, *_cuts(text, start, end, words), end]
             for left, right in itertools.pairwise(edges):
                 piece = text[left:right]
                 stripped = piece.strip()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -35,19 +36,50 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Wording:
+    """One line of a rule's pattern, matched as whole words; it is tried only where words that it needs stand."""
+
+    pattern: str
+
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        """The compiled expression; compiled at first use, since most notes need few of the wordings."""
+        first = {text[:1] for text in self._proof.begin} | ({""} if self._proof.empty else set())
+        # Looking at the first letter alone passes most places of a text by before anything dearer is tried.
+        lead = "" if "" in first else rf"(?=[{re.escape(''.join(sorted(first)))}])"
+        return re.compile(rf"{lead}(?<![a-z0-9](?=[a-z0-9]))(?:{self.pattern})(?!(?<=[a-z0-9])[a-z0-9])")
+
+    @cached_property
+    def literals(self) -> frozenset[str]:
+        """Texts of which every match holds at least one; empty when the expression proves none.
+
+        Derived from the parsed expression: in a sequence the most telling part wins, of an alternation all branches are
+        needed. `EDGE` before or after a text: it stands at the match's border, hence at that of a word.
+
+        >>> sorted(Wording("pars (?:interarticularis )?(?:defect|fracture)s?").literals)
+        ['\\x02pars ']
+        """
+        return _fewest(_joined(_sequence(_parse(self.pattern), _BORDER), _BORDER))
+
+    @cached_property
+    def _proof(self) -> _Proof:
+        return _sequence(_parse(self.pattern))
+
+
+@dataclass(frozen=True)
 class Rule:
     """One rule of a file in `patterns/`.
 
-    `pattern` is a regular expression over the clean form of a sentence (lower case, single spaces, plain hyphens),
-    matched as whole words, with the named pieces of `vocabulary.yaml` filled in. `value` is what an attribute or
-    section rule states. The other fields are medspaCy's, as `patterns/README.md` explains.
+    `wordings`: regular expressions over the clean form of a sentence (lower case, single spaces, plain hyphens), the
+    named pieces of `vocabulary.yaml` filled in; any may match, of overlapping matches the longest counts. `value` is what
+    an attribute or section rule states. The other fields are medspaCy's, as `patterns/README.md` explains.
     """
 
     id: str
     folder: str
     category: str
     literal: str
-    pattern: str
+    wordings: tuple[Wording, ...]
     value: str | None = None
     direction: Direction | None = None
     max_scope: int | None = None
@@ -61,22 +93,16 @@ class Rule:
     examples: tuple[Example, ...] = ()
     counter_examples: tuple[Example, ...] = ()
 
-    @cached_property
-    def regex(self) -> re.Pattern[str]:
-        """The compiled whole-word pattern; compiled at first use, since most notes need few of the rules."""
-        first = {text[:1] for text in self._proof.begin}
-        # Looking at the first letter alone passes most places of a text by before anything dearer is tried.
-        lead = "" if "" in first else rf"(?=[{re.escape(''.join(sorted(first)))}])"
-        return re.compile(rf"{lead}(?<![a-z0-9](?=[a-z0-9]))(?:{self.pattern})(?!(?<=[a-z0-9])[a-z0-9])")
+    @property
+    def pattern(self) -> str:
+        """All wordings as one expression."""
+        return "|".join(wording.pattern for wording in self.wordings)
 
-    @cached_property
+    @property
     def literals(self) -> frozenset[str]:
-        """Texts of which every match holds at least one; empty when none could be proved."""
-        return _fewest(self._proof)
-
-    @cached_property
-    def _proof(self) -> _Proof:
-        return _sequence(_parse(self.pattern))
+        """Texts of which every match holds at least one; empty when a wording proves none."""
+        held = [wording.literals for wording in self.wordings]
+        return frozenset(text.strip(EDGE) for texts in held for text in texts) if all(held) else frozenset()
 
 
 @dataclass(frozen=True)
@@ -106,18 +132,7 @@ class RuleSet:
         return re.compile(self.vocabulary[name])
 
 
-def required_literals(pattern: str) -> frozenset[str]:
-    """A set of texts such that wherever `pattern` matches, the text holds at least one of them in or around the match.
-
-    Derived from the parsed expression: in a sequence the best part wins (the one whose shortest text is longest), in an
-    alternation all branches are needed. Returns the empty set when the pattern proves nothing.
-
-    >>> sorted(required_literals("pars (?:interarticularis )?(?:defect|fracture)s?"))
-    ['pars ']
-    """
-    return _fewest(_sequence(_parse(pattern)))
-
-
+@lru_cache(maxsize=4096)  # a pattern is parsed when it is read, and again for its proof
 def _parse(pattern: str) -> Any:
     import importlib
     import sys
@@ -125,6 +140,9 @@ def _parse(pattern: str) -> Any:
     # The parser moved into the re package with Python 3.11.
     return importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse").parse(pattern)
 
+
+EDGE = "\x02"
+"""In a required literal: the border of a word."""
 
 _MOST = 80
 _ANY = frozenset({""})
@@ -134,110 +152,72 @@ _ANY = frozenset({""})
 class _Proof:
     """What is known of the texts that an expression matches: all of them, if few (`all`), and how they begin and end.
 
-    `best`: texts of which each match holds at least one.
+    `best`: texts of which each match holds at least one. `empty`: it may match nothing; `begin` and `end` are then those
+    of the matches that are something.
     """
 
     all: frozenset[str] | None = None
     begin: frozenset[str] = _ANY
     end: frozenset[str] = _ANY
     best: frozenset[str] | None = None
+    empty: bool = False
 
 
-_NOTHING = _Proof()
-_EMPTY = _Proof(_ANY, _ANY, _ANY)
+_NOTHING = _Proof(empty=True)
+_EMPTY = _Proof(_ANY, _ANY, _ANY, empty=True)
+_SOMETHING = _Proof()
+_BORDER = _Proof(frozenset({EDGE}), frozenset({EDGE}), frozenset({EDGE}))
+
+
+_EDGE_OF_NOTHING = re.compile(f"^{EDGE}(?![a-z0-9])|(?<![a-z0-9]){EDGE}$")
 
 
 def _fewest(proof: _Proof) -> frozenset[str]:
     """The proof's best texts without those that hold another of them."""
-    found = proof.best or frozenset()
+    found = {_EDGE_OF_NOTHING.sub("", text) for text in proof.best or ()}
     return frozenset(text for text in found if not any(part in text for part in found if part != text))
 
 
 def _exactly(texts: Iterable[str], best: frozenset[str] | None = None) -> _Proof:
     known = frozenset(texts)
-    return _Proof(known, known, known, _better(best, known))
+    some = known - _ANY or _ANY
+    return _Proof(known, some, some, _better(best, known), "" in known)
 
 
 def _better(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
-    """The set whose commonest text is rarer; from four telling letters on, the set of fewer texts."""
-    if not other or "" in other:
+    """The set whose texts are rarer altogether; of sets as good as each other the smaller one."""
+    if not other or not all(text.strip(EDGE) for text in other):
         return one
     if not one:
         return other
-    return max(one, other, key=lambda texts: (min(4, *map(_telling, texts)), -len(texts), min(map(len, texts))))
+    return min(one, other, key=lambda texts: sum(map(_rate, texts)) + 1e-6 * len(texts))
 
 
-# Words so common that they tell nothing of a note.
 _COMMON = frozenset(
-    [
-        "a",
-        "after",
-        "an",
-        "and",
-        "any",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "but",
-        "by",
-        "did",
-        "does",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "he",
-        "her",
-        "his",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "l",
-        "left",
-        "n",
-        "no",
-        "non",
-        "not",
-        "of",
-        "off",
-        "on",
-        "or",
-        "out",
-        "right",
-        "s",
-        "she",
-        "so",
-        "t",
-        "than",
-        "that",
-        "the",
-        "their",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "was",
-        "were",
-        "which",
-        "who",
-        "with",
-        "without",
-        "x",
-        "y",
-    ]
+    re.findall(
+        r"\w+",
+        "a after an and any are as at be been but by did does for from had has have he her his if in into is it l left n "
+        "no non not of off on or out right s she so t than that the their there these they this to was were which who "
+        "with without x y",
+    )
 )
+_SHARES = {
+    **dict.fromkeys(" " + EDGE, 0.18),
+    **dict(
+        zip(
+            "etaoinsrhldcumfpgwybvkxjqz",
+            (0.1, 0.08, *[0.065] * 6, *[0.04] * 4, *[0.022] * 6, *[0.012] * 4, *[0.003] * 4),
+            strict=True,
+        )
+    ),
+}  # of a note's characters, roughly
 
 
 @lru_cache(maxsize=50_000)
-def _telling(text: str) -> int:
-    """How rare a text is, roughly: its letters without those of common words; any letter is better than none."""
-    return max(sum(len(word) for word in text.split() if word not in _COMMON), min(len(text), 2) - 1)
+def _rate(text: str) -> float:
+    """How often a text stands in notes, roughly, per character."""
+    rate = math.prod(_SHARES.get(char, 0.008) for char in text)
+    return max(rate, 0.005) if set(text.strip(EDGE).split()) <= _COMMON else rate
 
 
 def _product(left: frozenset[str], right: frozenset[str]) -> frozenset[str] | None:
@@ -248,18 +228,31 @@ def _joined(left: _Proof, right: _Proof) -> _Proof:
     """What is known of a match of one expression followed by a match of another."""
     if left.all is not None and right.all is not None and (texts := _product(left.all, right.all)) is not None:
         return _exactly(texts, _better(left.best, right.best))
-    begin = _product(left.all, right.begin) if left.all is not None else None
-    end = _product(left.end, right.all) if right.all is not None else None
-    return _Proof(
-        None,
-        begin or left.begin,
-        end or right.end,
-        _better(_better(left.best, right.best), _product(left.end, right.begin)),
-    )
+    begin = left.begin | right.begin if left.empty else left.begin
+    end = left.end | right.end if right.empty else right.end
+    if left.all is not None and not right.empty:
+        begin = _product(left.all, right.begin) or begin
+    if right.all is not None and not left.empty:
+        end = _product(left.end, right.all) or end
+    best = _better(left.best, right.best)
+    if not left.empty and not right.empty:
+        # Where the two meet; of many ways to end or begin only the letter next to the other side counts.
+        near, far = frozenset(text[-1:] for text in left.end), frozenset(text[:1] for text in right.begin)
+        for ends, begins in ((left.end, right.begin), (near, right.begin), (left.end, far)):
+            best = _better(best, _product(ends, begins))
+    return _Proof(None, _few(begin, 1), _few(end, -1), best, left.empty and right.empty)
 
 
-def _sequence(items: Any) -> _Proof:
-    known = before = _EMPTY
+def _few(texts: frozenset[str], side: int) -> frozenset[str]:
+    """The texts, of too many only their first letters (`side` 1) or last ones (-1)."""
+    if len(texts) <= _MOST:
+        return texts
+    return frozenset(text[:1] if side == 1 else text[-1:] for text in texts)
+
+
+def _sequence(items: Any, start: _Proof = _EMPTY) -> _Proof:
+    """What is known of the texts of a parsed sequence that stands after `start`."""
+    known, before = start, _EMPTY
     seen: frozenset[str] | None = None  # what lookarounds need to stand in or beside the match
     word = ""
     for op, arg in [*items, ("AT", None)]:
@@ -273,41 +266,47 @@ def _sequence(items: Any) -> _Proof:
             around = _sequence(arg[1])
             if arg[0] > 0:
                 seen = _better(seen, _joined(known, around).best)
-            elif known is _EMPTY:
-                before = around
+            elif known is start:
+                before, known, start = around, _EMPTY, _EMPTY
+        elif name == "SUBPATTERN" and not arg[1]:
+            known = _sequence(arg[3], known) if known is start else _joined(known, _sequence(arg[3]))
+        elif name == "BRANCH":
+            known = _either(arg[1], known) if known is start else _joined(known, _either(arg[1], _EMPTY))
         elif name not in ("AT", "ASSERT_NOT"):
             known = _joined(known, _item(name, arg))
     if before is not _EMPTY:
         seen = _better(seen, _joined(before, known).best)
-    return _Proof(known.all, known.begin, known.end, _better(known.best, seen)) if seen else known
+    return replace(known, best=_better(known.best, seen)) if seen else known
+
+
+def _either(sequences: Any, start: _Proof) -> _Proof:
+    """What is known of the texts of one of several sequences that stand after `start`."""
+    branches = [_sequence(branch, start) for branch in sequences]
+    every = [branch.all for branch in branches if branch.all is not None]
+    bests = [branch.best for branch in branches if branch.best]
+    full = [branch for branch in branches if branch.all != _ANY]  # the others match nothing and only that
+    whole = frozenset[str]().union(*every)
+    return _Proof(
+        whole if len(every) == len(branches) and len(whole) <= _MOST else None,
+        _few(frozenset[str]().union(*(branch.begin for branch in full)) or _ANY, 1),
+        _few(frozenset[str]().union(*(branch.end for branch in full)) or _ANY, -1),
+        frozenset[str]().union(*bests) if len(bests) == len(branches) else None,
+        any(branch.empty for branch in branches),
+    )
 
 
 def _item(name: str, arg: Any) -> _Proof:
     """What is known of one item's match."""
     if name == "IN" and len(arg) <= 6 and all(str(op) == "LITERAL" for op, _ in arg):
         return _exactly(chr(code) for _, code in arg)
-    if name == "SUBPATTERN":
-        return _sequence(arg[3]) if not arg[1] else _NOTHING
-    if name == "BRANCH":
-        branches = [_sequence(branch) for branch in arg[1]]
-        every = [branch.all for branch in branches if branch.all is not None]
-        begin, end = (
-            frozenset[str]().union(*texts) for texts in zip(*((b.begin, b.end) for b in branches), strict=True)
-        )
-        bests = [branch.best for branch in branches if branch.best]
-        return _Proof(
-            frozenset[str]().union(*every) if len(every) == len(branches) and len(begin) <= _MOST else None,
-            begin if len(begin) <= _MOST else _ANY,
-            end if len(end) <= _MOST else _ANY,
-            frozenset[str]().union(*bests) if len(bests) == len(branches) else None,
-        )
     if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
         least, most, inner = arg[0], arg[1], _sequence(arg[2])
         if (least, most) == (0, 1) and inner.all is not None and len(inner.all) < _MOST:
-            return _Proof(inner.all | _ANY, inner.all | _ANY, inner.all | _ANY)
+            return _Proof(inner.all | _ANY, inner.begin, inner.end, empty=True)
         if least >= 1:
-            return _Proof(None, inner.begin, inner.end, inner.best)
-    return _NOTHING
+            return _Proof(None, inner.begin, inner.end, inner.best, inner.empty)
+        return _Proof(None, inner.begin, inner.end, empty=True)
+    return _NOTHING if name not in ("IN", "ANY", "NOT_LITERAL", "CATEGORY") else _SOMETHING
 
 
 # --- loading --------------------------------------------------------------------------------------------------------
@@ -529,13 +528,13 @@ class _Reader:
         elif not patterns and not literal:
             wrong("needs a 'pattern' or a 'literal'")
         filled = self._filled(shown, entry, name, headings if isinstance(headings, list) else [])
-        pattern = "|".join(self._filled(shown, entry, name, patterns)) if patterns else re.escape(literal.lower())
+        lines = self._filled(shown, entry, name, patterns) if patterns else [re.escape(literal.lower())]
         if "before" in entry or "after" in entry:
             before_all, after_all = (
                 "".join(self._filled(shown, entry, name, [entry[key]] if key in entry else []))
                 for key in ("before", "after")
             )
-            pattern = f"{before_all}(?:{pattern}){after_all}"
+            lines = [f"{before_all}(?:{line}){after_all}" for line in lines]
         direction = str(entry["direction"]) if "direction" in entry else None
         if folder == "context" and direction not in DIRECTIONS:
             wrong(f"direction {direction!r} is not one of {', '.join(DIRECTIONS)}", "direction")
@@ -565,7 +564,7 @@ class _Reader:
             folder=folder,
             category=category,
             literal=literal or name,
-            pattern=pattern,
+            wordings=tuple(map(Wording, lines)),
             value=str(entry["value"]) if "value" in entry else None,
             direction=direction,  # type: ignore[arg-type]
             terminated_by=self._words(shown, entry.get("terminated_by")) or shared,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from parsnlp.note import MAX_BLOCK, Clean, Wording, fold, layout, lines
+from parsnlp.note import MAX_BLOCK, Clean, LayoutWords, fold, layout, lines
 
 characters = st.characters(exclude_categories=())
 bits = st.sampled_from(
@@ -21,7 +21,7 @@ fast = settings(max_examples=300, deadline=None, derandomize=True, database=None
 
 
 def sentences(text: str, abbreviations: tuple[str, ...] = ()) -> list[str]:
-    return [text[item.start : item.end] for item in layout(text, Wording(frozenset(abbreviations))).sentences]
+    return [text[item.start : item.end] for item in layout(text, LayoutWords(frozenset(abbreviations))).sentences]
 
 
 def clean(text: str) -> str:

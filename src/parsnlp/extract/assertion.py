@@ -54,7 +54,7 @@ def decide(mention: Mention, context: Context) -> Ruling:
 
 
 def _of(mention: Mention, *categories: str) -> tuple[Cue, ...]:
-    return tuple(cue for cue in mention.cues if cue.rule.category in categories)
+    return tuple(cue for cue in mention.cues if cue.rule.category in categories) if mention.cues else ()
 
 
 def _saying(mention: Mention, category: str, value: str | None) -> tuple[Cue, ...]:

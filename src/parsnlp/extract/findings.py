@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -242,7 +243,7 @@ class Finder:
         return None
 
     def _all(self, reading: Reading, matcher: Matcher) -> Iterable[Evidence]:
-        for number in range(len(reading.layout.sentences)):
+        for number in reading.where(matcher):
             clean = reading.clean(number)
             for match in matcher.find(clean):
                 start, end = clean.span(match.start, match.end)
@@ -321,12 +322,8 @@ class Finder:
     def _changes(self, reading: Reading, found: Sequence[Found]) -> dict[str, str]:
         """Levels that an addendum or correction replaces: {"L5-S1": "L4-L5"} (P-A4)."""
         known = {level for item in found for level in item.levels}
-        for number, sentence in enumerate(reading.layout.sentences):
+        for number in self._correcting(reading):
             clean = reading.clean(number)
-            if not self._corrects.find(clean):
-                section = reading.section(sentence.start)
-                if section is None or section.category != "addendum":
-                    continue
             if not self._amends.search(clean.text):
                 continue
             named = [level for level in spine.find(clean.text) if len(level.names) == 1]
@@ -352,6 +349,16 @@ class Finder:
                 if not others:
                     return {"": new_name}  # what it replaces stands in another document
         return {}
+
+    def _correcting(self, reading: Reading) -> list[int]:
+        """The sentences that correct something: by their wording, or since they stand in an addendum."""
+        numbers = {number for number in reading.where(self._corrects) if self._corrects.find(reading.clean(number))}
+        plain = reading.layout
+        for section in reading.sections:
+            if section.category == "addendum":
+                at = bisect_left(plain.starts, section.title_start)
+                numbers.update(range(at, bisect_left(plain.starts, section.end)))
+        return sorted(numbers)
 
     def _title_region(self, reading: Reading) -> Evidence | None:
         """The region that a report's title lines name ("XR LUMBAR SPINE"); for clinic notes none."""

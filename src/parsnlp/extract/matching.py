@@ -1,21 +1,27 @@
 """Rules matched on the clean text of one sentence: the only place where patterns run.
 
-A rule is tried only where one of its required literals stands (`Rule.literals`), so most of the rules cost nothing on most
-sentences. Which rules can match in a sentence is found once, for all rules together (`Index`), however many matchers ask.
+A wording is tried only where one of its required literals stands (`Wording.literals`), so most of them cost nothing on
+most sentences. Which can match in which sentence is found once, for all together (`Index`), however many matchers ask.
 """
 
 from __future__ import annotations
 
 import re
+import warnings
 from bisect import bisect
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from itertools import accumulate, product
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parsnlp.errors import RuleError
 from parsnlp.note import Clean
-from parsnlp.rules import Rule
+from parsnlp.rules import Rule, Wording
+
+if TYPE_CHECKING:
+    from numpy import dtype, ndarray, uint32
 
 
 class Match(NamedTuple):
@@ -35,13 +41,17 @@ class Match(NamedTuple):
         return None
 
 
-_RARITY = " etaoinsrhldcumfpgwybvkxjqz"  # the commonest first; what is no letter counts less than a space
-
-_Filed = tuple[str, tuple[str, ...]]
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+_BITS = 17  # of the number of a gram
+_PADDING = 5
 
 
 class Index:
-    """Tells which of its rules can match in a text, by their required literals."""
+    """Tells which wordings of its rules can match where, by their required literals.
+
+    A literal is compared only where a few letters of it stand that few others share. A word's border counts as a letter,
+    so that "ct" is not found in every "fracture".
+    """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = {rule.id: rule for rule in rules}
@@ -51,76 +61,141 @@ class Index:
         return self._rules.get(rule.id) is rule and bool(rule.literals)
 
     @cached_property
-    def _table(self) -> tuple[frozenset[str], dict[str, list[_Filed]], list[_Filed]]:
-        """Each literal with its rules' ids, filed under its rarest three letters: it is looked for only where they stand.
+    def wordings(self) -> list[tuple[Rule, Wording]]:
+        """The wordings it answers for; their places in this list are the numbers that `due` gives."""
+        return [(rule, wording) for rule in filter(self.holds, self._rules.values()) for wording in rule.wordings]
 
-        Literals of one or two letters come apart: they are looked for everywhere.
-        """
-        by_literal: dict[str, list[str]] = {}
-        for rule in filter(self.holds, self._rules.values()):
-            for literal in rule.literals:
-                by_literal.setdefault(literal, []).append(rule.id)
-        filed: dict[str, list[_Filed]] = {}
-        short: list[_Filed] = []
-        for literal, names in by_literal.items():
-            if len(literal) < 3:
-                short.append((literal, tuple(names)))
-                continue
-            rarest = max(_grams(literal), key=lambda gram: (sum(map(_RARITY.find, gram)), gram))
-            filed.setdefault(rarest, []).append((literal, tuple(names)))
-        return frozenset(filed), filed, short
+    @cached_property
+    def _literals(self) -> _Literals:
+        owners: dict[str, list[int]] = {}
+        for number, (_, wording) in enumerate(self.wordings):
+            for literal in wording.literals:
+                owners.setdefault(literal, []).append(number)
+        return _Literals(owners)
 
-    def due(self, text: str) -> frozenset[str]:
-        """The ids of the rules that can match in clean `text`."""
-        grams, filed, short = self._table
-        names: list[str] = []
-        for literal, owners in short:
-            if literal in text:
-                names += owners
-        for gram in grams.intersection(_grams(text)):
-            for literal, owners in filed[gram]:
-                if literal in text:
-                    names += owners
-        return frozenset(names)
+    def due(self, texts: Sequence[str]) -> list[set[int]]:
+        """For each clean text the numbers of the wordings that can match in it."""
+        literals = self._literals
+        found: list[set[int]] = [set() for _ in texts]
+        ends = list(accumulate(len(text) + 1 for text in texts))
+        whole = "\n".join([*texts, ""])
+        classes = literals.classes(whole)
+        for size in literals.sizes:
+            at_text = 0
+            for place, filed in literals.candidates(classes, size):
+                while ends[at_text] <= place:
+                    at_text += 1
+                for word, before, owners in filed:
+                    if place >= before and classes.startswith(word, place - before):
+                        found[at_text].update(owners)
+        for sign, numbers in literals.signs:
+            if sign in whole:
+                for held, text in zip(found, texts, strict=True):
+                    if sign in text:
+                        held.update(numbers)
+        return found
 
 
-def _grams(text: str) -> list[str]:
-    return [text[i : i + 3] for i in range(len(text) - 2)]
+class _Literals:
+    """Literals filed by gram: a few of a text's letter classes in one number. `signs`: those that hold no letter.
+
+    The classes are numbers: 0 for all that is no part of a word, then the letters and digits. A literal of five or more
+    is filed under five of its classes, a shorter one under three.
+    """
+
+    sizes = (5, 3)
+
+    def __init__(self, owners: Mapping[str, Sequence[int]]) -> None:
+        # Here, since a text without an anchor never comes so far; numpy changes its host's warning filters.
+        with warnings.catch_warnings():
+            import numpy as np
+
+        self._np = np
+        self._class_of = np.zeros(129, dtype=np.uint8)
+        for number, letter in enumerate(_LETTERS, 1):
+            self._class_of[ord(letter)] = number
+        self._known = {size: np.zeros(1 << _BITS, dtype=np.bool_) for size in self.sizes}
+        self._filed: dict[int, dict[int, list[tuple[bytes, int, tuple[int, ...]]]]] = {size: {} for size in self.sizes}
+        self.signs: list[tuple[str, tuple[int, ...]]] = []
+        words: dict[bytes, set[int]] = {}
+        for literal, numbers in owners.items():
+            classes = bytes(_LETTERS.find(letter) + 1 for letter in literal)
+            if any(classes):
+                words.setdefault(classes, set()).update(numbers)
+            else:
+                self.signs.append((literal, tuple(numbers)))
+        common = Counter(gram for word in words for gram in _grams(word))
+        for word, mine in words.items():
+            gram = min(_grams(word), key=lambda gram: (common[gram], gram))
+            # One of less than three letters stands under every gram that begins with it.
+            grams = [bytes((*gram, *more)) for more in product(range(len(_LETTERS) + 1), repeat=max(3 - len(gram), 0))]
+            for key in self._keys(b"".join(grams), len(grams[0]))[:: len(grams[0])].tolist():
+                self._known[len(grams[0])][key] = True
+                self._filed[len(grams[0])].setdefault(key, []).append((word, word.find(gram), tuple(mine)))
+
+    def classes(self, text: str) -> bytes:
+        """The class of each of the text's characters, between borders: that of `text[i]` stands at i + 1."""
+        np = self._np
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+        inner: bytes = self._class_of[np.minimum(codes, 128)].tobytes()
+        return b"\0" + inner + b"\0" * _PADDING
+
+    def candidates(self, classes: bytes, size: int) -> Iterator[tuple[int, list[tuple[bytes, int, tuple[int, ...]]]]]:
+        """The places of filed grams in the classes, in order, with the literals under each: (literal, gram's place, owners)."""
+        keys = self._keys(classes[: len(classes) - _PADDING + size - 2], size)
+        places = self._np.flatnonzero(self._known[size][keys])
+        return zip(places.tolist(), map(self._filed[size].__getitem__, keys[places].tolist()), strict=True)
+
+    def _keys(self, classes: bytes, size: int) -> ndarray[Any, dtype[uint32]]:
+        """A number for the gram at each place; of two grams the numbers may be alike."""
+        np = self._np
+        letters = np.frombuffer(classes, dtype=np.uint8).astype(np.uint32)
+        count = len(letters) - size + 1
+        keys = letters[:count]
+        for step in range(1, size):
+            keys = keys * np.uint32(37) + letters[step : count + step]
+        mixed: ndarray[Any, dtype[uint32]] = (keys * np.uint32(0x9E3779B1)) >> np.uint32(32 - _BITS)
+        return mixed
+
+
+def _grams(word: bytes) -> list[bytes]:
+    size = 5 if len(word) >= 5 else 3
+    return [word[at : at + size] for at in range(len(word) - size + 1)] or [word]
 
 
 class Indexed(Clean):
-    """A clean sentence that finds out once which rules of an index can match in it."""
+    """A clean sentence for which it is known which wordings of an index can match in it (`due`)."""
 
-    __slots__ = ("_due", "index")
+    __slots__ = ("due", "index")
 
     def __init__(self, source: str, start: int, end: int, index: Index) -> None:
         super().__init__(source, start, end)
         self.index = index
-        self._due: frozenset[str] | None = None
+        self.due: set[int] = set()
 
-    @property
-    def due(self) -> frozenset[str]:
-        """The ids of the rules that can match here."""
-        if self._due is None:
-            self._due = self.index.due(self.text)
-        return self._due
+
+def indexed(source: str, spans: Iterable[tuple[int, int]], index: Index) -> list[Indexed]:
+    """Clean sentences at their spans of `source`."""
+    made = [Indexed(source, start, end, index) for start, end in spans]
+    for clean, due in zip(made, index.due([clean.text for clean in made]), strict=True):
+        clean.due = due
+    return made
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A matcher's rules as one index sees them: those it answers for by id, and the others."""
+    """A matcher's rules as one index sees them: the wordings it answers for by number, and the other rules'."""
 
     index: Index
-    names: frozenset[str]
-    by_name: dict[str, Rule]
-    others: tuple[Rule, ...]
+    numbers: frozenset[int]
+    others: tuple[tuple[Rule, Wording], ...]
 
 
 class Matcher:
     """Finds the matches of a group of rules.
 
     `longest`: of overlapping matches keep only the longest (the earliest of equals); without it overlaps of different
-    categories all stand.
+    rules all stand.
     """
 
     def __init__(self, rules: Iterable[Rule], longest: bool = True) -> None:
@@ -129,40 +204,49 @@ class Matcher:
         self._own = Index(self.rules)
         self._plan: _Plan | None = None
 
-    def _planned(self, index: Index) -> _Plan:
+    def planned(self, index: Index) -> _Plan:
         """The plan for `index`; a matcher nearly always meets the same one. Two threads may make it at once, alike."""
         plan = self._plan
         if plan is None or plan.index is not index:
-            held = {rule.id: rule for rule in self.rules if index.holds(rule)}
-            others = tuple(rule for rule in self.rules if rule.id not in held)
-            plan = self._plan = _Plan(index, frozenset(held), held, others)
+            mine = {rule.id for rule in self.rules if index.holds(rule)}
+            numbers = frozenset(number for number, (rule, _) in enumerate(index.wordings) if rule.id in mine)
+            others = tuple((rule, wording) for rule in self.rules if rule.id not in mine for wording in rule.wordings)
+            plan = self._plan = _Plan(index, numbers, others)
         return plan
+
+    def may(self, clean: Indexed) -> bool:
+        """Whether it may find something in a clean sentence; False is certain."""
+        plan = self.planned(clean.index)
+        return bool(plan.others) or not plan.numbers.isdisjoint(clean.due)
 
     def find(self, source: str | Clean) -> list[Match]:
         """All matches in clean text, in order of place. An `Indexed` text is searched faster."""
         if isinstance(source, Indexed):
-            text, plan, due = source.text, self._planned(source.index), source.due
+            text, index, due = source.text, source.index, source.due
         else:
-            text = source if isinstance(source, str) else source.text
-            plan, due = self._planned(self._own), self._own.due(text)
+            text, index = source if isinstance(source, str) else source.text, self._own
+            (due,) = index.due([text])
+        plan = self.planned(index)
+        numbers = plan.numbers & due
+        if not numbers and not plan.others:
+            return []
         found: list[Match] = []
-        for name in plan.names & due:
-            _run(plan.by_name[name], text, found)
-        for rule in plan.others:
-            _run(rule, text, found)
+        wordings = index.wordings
+        for rule, wording in (*[wordings[number] for number in numbers], *plan.others):
+            for hit in wording.regex.finditer(text):
+                start, end = hit.span()
+                if end > start:
+                    groups = tuple((name, value) for name, value in hit.groupdict().items() if value is not None)
+                    found.append(Match(rule, start, end, hit.group(), groups))
         if len(found) < 2:
             return found
-        return (
-            prune(found) if self.longest else sorted(found, key=lambda match: (match.start, match.end, match.rule.id))
-        )
+        if self.longest:
+            return prune(found)
+        return sorted(prune(found, _of_rule), key=lambda match: (match.start, match.end, match.rule.id))
 
 
-def _run(rule: Rule, text: str, found: list[Match]) -> None:
-    for hit in rule.regex.finditer(text):
-        start, end = hit.span()
-        if end > start:
-            groups = tuple((name, value) for name, value in hit.groupdict().items() if value is not None)
-            found.append(Match(rule, start, end, hit.group(), groups))
+def _of_rule(match: Match) -> str:
+    return match.rule.id
 
 
 def prune(matches: Sequence[Match], key: Callable[[Match], object] | None = None) -> list[Match]:

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from parsnlp.errors import InputError
 from parsnlp.extract.context import Context
-from parsnlp.extract.matching import Index, Indexed, Match, Matcher, gate, prune, silence
+from parsnlp.extract.matching import Index, Indexed, Match, Matcher, gate, indexed, prune, silence
 from parsnlp.extract.sections import Kinds, Mark, Section, Sectionizer, sections
 from parsnlp.extract.tables import Columns
 from parsnlp.models import Finding
-from parsnlp.note import Clean, Layout, Line, Wording, fold, layout, lines
-from parsnlp.rules import Rule, RuleSet
+from parsnlp.note import Layout, LayoutWords, Line, fold, layout, lines
+from parsnlp.rules import Rule, RuleSet, Wording
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -40,6 +40,7 @@ FLAGS = {
 }
 """Our assertions and the span attribute that each sets; medspaCy's names where it has one."""
 
+_TOGETHER = 256  # sentences whose wordings are looked up at once
 _registered = False
 _TOKEN = re.compile(r"\w+|([^\w\s])\1*|\s+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -79,7 +80,7 @@ class Reading:
         self.mentions: list[Mention] = []
         self._kind = kind
         self._pipeline = pipeline
-        self._cleans: dict[int, Clean] = {}
+        self._cleans: dict[int, Indexed] = {}
         self._once: dict[tuple[str, int], Any] = {}
 
     @cached_property
@@ -93,7 +94,7 @@ class Reading:
     @cached_property
     def layout(self) -> Layout:
         """The note's lines and sentences."""
-        return layout(self.text, self._pipeline.wording, self._lines)
+        return layout(self.text, self._pipeline.words, self._lines)
 
     @cached_property
     def sections(self) -> list[Section]:
@@ -105,13 +106,20 @@ class Reading:
         """The kind of document, as told or as its first lines and headings show."""
         return self._kind or self._pipeline.kinds.infer(self.text, self._lines, self._marks)
 
-    def clean(self, sentence: int) -> Clean:
+    def clean(self, sentence: int) -> Indexed:
         """The clean form of a sentence, by its number."""
         clean = self._cleans.get(sentence)
         if clean is None:
-            found = self.layout.sentences[sentence]
-            clean = self._cleans[sentence] = Indexed(self.text, found.start, found.end, self._pipeline.index)
+            first = sentence - sentence % _TOGETHER
+            some = self.layout.sentences[first : first + _TOGETHER]
+            made = indexed(self.text, ((found.start, found.end) for found in some), self._pipeline.index)
+            self._cleans.update(enumerate(made, first))
+            clean = self._cleans[sentence]
         return clean
+
+    def where(self, matcher: Matcher) -> Iterator[int]:
+        """The numbers of the sentences in which a matcher may find something, in order."""
+        return (number for number in range(len(self.layout.sentences)) if matcher.may(self.clean(number)))
 
     def once(self, what: str, sentence: int, look: Callable[[str], T]) -> T:
         """What `look` sees in a sentence's clean text, kept under the name `what`, since many mentions may ask."""
@@ -182,7 +190,7 @@ class Pipeline:
         self._anchors = Matcher(targets, longest=False)
         self.index = Index(rule for rule in self.rules.rules if rule.folder != "sections")
         words = self.rules.tables["layout"]
-        self.wording = Wording(
+        self.words = LayoutWords(
             frozenset(words["abbreviations"]), frozenset(words["open_endings"]), frozenset(words["before_levels"])
         )
         self._nlp: Language | None = None
@@ -209,11 +217,7 @@ class Pipeline:
         reading = Reading(text, kind, self)
         if not (exhaustive or self.anchored(text)):
             return reading
-        chosen = [
-            number
-            for number in range(len(reading.layout.sentences))
-            if exhaustive or self._anchors.find(reading.clean(number))
-        ]
+        chosen = range(len(reading.layout.sentences)) if exhaustive else reading.where(self._anchors)
         for part in _portions(chosen, reading.layout):
             doc = self._make_doc(reading, part)
             for _, component in self.nlp.pipeline:
@@ -322,7 +326,7 @@ def tokens(text: str) -> tuple[list[str], list[bool]]:
     return words or [" "], spaces or [False]
 
 
-def _portions(chosen: list[int], plain: Layout, size: int = 200_000) -> Iterator[list[int]]:
+def _portions(chosen: Iterable[int], plain: Layout, size: int = 200_000) -> Iterator[list[int]]:
     """The chosen sentences in portions of at most `size` characters, so that no `Doc` grows without bound."""
     part: list[int] = []
     length = 0
@@ -704,7 +708,7 @@ def _rule_of(rule: Any, folder: str) -> Rule:
         folder=folder,
         category=rule.category.lower() if folder == "context" else rule.category,
         literal=rule.literal,
-        pattern=rule.pattern or re.escape(rule.literal.lower()),
+        wordings=(Wording(rule.pattern or re.escape(rule.literal.lower())),),
         direction=rule.direction.lower() if folder == "context" else None,
         max_scope=getattr(rule, "max_scope", None),
         max_targets=getattr(rule, "max_targets", None),

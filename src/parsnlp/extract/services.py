@@ -38,8 +38,8 @@ class Services:
         for item in document.found:
             if item.assertion == "affirmed":
                 affirmed.setdefault(item.mention.sentence, []).append(item)
-        for number, sentence in enumerate(reading.layout.sentences):
-            clean = reading.clean(number)
+        for number in reading.where(self._modality):
+            sentence, clean = reading.layout.sentences[number], reading.clean(number)
             matches = self._modality.find(clean)
             if not matches:
                 continue
@@ -118,8 +118,8 @@ class Services:
         """Conservative care, with what brace, how long and how it went where the sentence says so."""
         reading = document.reading
         found: list[Care] = []
-        for number, sentence in enumerate(reading.layout.sentences):
-            clean = reading.clean(number)
+        for number in reading.where(self._care):
+            sentence, clean = reading.layout.sentences[number], reading.clean(number)
             matches = self._care.find(clean)
             if not matches:
                 continue

@@ -73,6 +73,9 @@ def column(text: str, start: int, end: int) -> list[Row]:
     line_end = _line_end(text, start)
     if line_end - line_start > _LONGEST or (line_start == 0 and start > _LONGEST):
         return []
+    line = text[line_start:line_end]
+    if "|" not in line and "\t" not in line and "  " not in line:
+        return []
     heads = _cells(text, line_start, line_end)
     at = next((i for i, cell in enumerate(heads) if cell.start <= start and end <= cell.end), None)
     if not at or len(heads) < 3 or heads[at].end - heads[at].start > end - start + _SPARE:
