@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from parsnlp import __version__, rules
+from parsnlp import __version__, parallel, rules
 from parsnlp.coding import icd10cm
 from parsnlp.coding.assign import assign
 from parsnlp.coding.audit import claimed_codes, p_x3, typed_codes
@@ -94,6 +94,18 @@ class Extractor:
         ]
         return self._result(notes, documents, setting, claim)
 
+    def pipe(self, notes: Iterable[str | Note], *, workers: int = 1, batch: int = parallel.BATCH) -> Iterator[Result]:
+        """Read many notes, one result each, in their order. `notes` may be a generator: only a few are held at once.
+
+        `workers`: processes that share the work; the results are the same whatever their number. A script that uses
+        more than one needs the usual `if __name__ == "__main__":`. Raises as `extract`, and `ParsnlpError` when a
+        process dies.
+        """
+        if workers == 1:
+            return map(self.extract, notes)
+        lines = parallel.ordered(_Plainly(self), notes, workers, batch)
+        return map(Result.model_validate_json, lines)
+
     def audit(self, notes: str | Note | Sequence[Note], claim: Sequence[str] = ()) -> Result:
         """Hold a claim's codes, and the codes typed in the notes, against the record (P-X3).
 
@@ -147,8 +159,8 @@ class Extractor:
             documents=tuple(
                 Document(
                     id=note.id,
-                    kind=document.reading.kind,
-                    kind_inferred=note.kind is None and document.reading.kind is not None,
+                    kind=note.kind or (document.reading.kind if anchored else None),
+                    kind_inferred=anchored and note.kind is None and document.reading.kind is not None,
                     date=note.date,
                     length=len(note.text),
                 )
@@ -179,6 +191,16 @@ class Extractor:
             publish(document, item, i, document.changes) for i, item in enumerate(document.found, 1)
         ]
         return annotate(doc, found)
+
+
+class _Plainly:
+    """`extract` for another process: a result comes back as plain text, which costs less than its objects."""
+
+    def __init__(self, extractor: Extractor) -> None:
+        self.extractor = extractor
+
+    def __call__(self, note: str | Note) -> str:
+        return self.extractor.extract(note).to_json()
 
 
 def load(

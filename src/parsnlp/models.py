@@ -249,7 +249,10 @@ class RuleSetInfo(_Model):
 
 
 class Document(_Model):
-    """A document that was read: its id, kind (and whether that was inferred), date and length in code points."""
+    """A document that was read: its id, kind, date and length in code points.
+
+    `kind_inferred`: nobody told the kind, its title and headings did; they are looked at only in a record with findings.
+    """
 
     id: str
     kind: str | None = None

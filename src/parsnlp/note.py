@@ -71,7 +71,7 @@ class _Folding(dict[int, str]):
 
 
 _FOLDING = _Folding()
-_SCANNED = re.compile(r"(?<=[a-z]{2})[01](?=[a-z]{2})|(?<=\bn)0(?= )")
+_SCANNED = re.compile(r"[01](?:(?<=[a-z]{2}[01])(?=[a-z]{2})|(?<=\bn0)(?= ))")
 _IRREGULAR = re.compile(
     rf"(?<=[a-z])-[ \t]*(?:\r\n|[\n\r\x0b\x0c\x85\u2028\u2029])[ \t]*(?=[a-z])"  # a word cut at the line's end
     rf"|[{_DROPPED}]+"

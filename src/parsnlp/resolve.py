@@ -241,6 +241,8 @@ def _lesser(found: Sequence[Found]) -> tuple[Assertion, list[Found]]:
 
 def p_a4(record: Record, affirmed: list[Found], denied: list[Found], steps: list[Step]) -> tuple[list[Found], bool]:
     """P-A4: corrections, a provider who overrules, newer studies and standing films win; what is left is a conflict."""
+    if not affirmed or not denied:
+        return affirmed, False
     # Mentions that say the same in the same kind of place share one fate: a long record costs no more than its kinds.
     items, denials = _kinds(affirmed), _kinds(denied)
     firsts = [kinds[0] for kinds in items.values()]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from parsnlp import literals
 from parsnlp.errors import RuleError
 
 FOLDERS = ("targets", "context", "attributes", "sections")
@@ -37,33 +37,34 @@ class Example:
 
 @dataclass(frozen=True)
 class Wording:
-    """One line of a rule's pattern, matched as whole words; it is tried only where words that it needs stand."""
+    """One line of a rule's pattern, matched as whole words; it is tried only where words that it needs stand.
 
-    pattern: str
+    `shape`: the regular expression, with one character in place of each of the `pieces` of the vocabulary.
+    """
+
+    shape: str
+    pieces: literals.Pieces = field(default=literals.NO_PIECES, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"shape": self.shape, "pieces": self.pieces}  # compiled expressions are slower to send than to make
+
+    @property
+    def pattern(self) -> str:
+        """The regular expression, with all pieces filled in."""
+        return self.pieces.pattern(self.shape)
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
         """The compiled expression; compiled at first use, since most notes need few of the wordings."""
-        first = {text[:1] for text in self._proof.begin} | ({""} if self._proof.empty else set())
         # Looking at the first letter alone passes most places of a text by before anything dearer is tried.
-        lead = "" if "" in first else rf"(?=[{re.escape(''.join(sorted(first)))}])"
+        first = self.pieces.first_letters(self.shape)
+        lead = rf"(?=[{re.escape(''.join(sorted(first)))}])" if first else ""
         return re.compile(rf"{lead}(?<![a-z0-9](?=[a-z0-9]))(?:{self.pattern})(?!(?<=[a-z0-9])[a-z0-9])")
 
     @cached_property
     def literals(self) -> frozenset[str]:
-        """Texts of which every match holds at least one; empty when the expression proves none.
-
-        Derived from the parsed expression: in a sequence the most telling part wins, of an alternation all branches are
-        needed. `EDGE` before or after a text: it stands at the match's border, hence at that of a word.
-
-        >>> sorted(Wording("pars (?:interarticularis )?(?:defect|fracture)s?").literals)
-        ['\\x02pars ']
-        """
-        return _fewest(_joined(_sequence(_parse(self.pattern), _BORDER), _BORDER))
-
-    @cached_property
-    def _proof(self) -> _Proof:
-        return _sequence(_parse(self.pattern))
+        """Texts of which every match holds at least one; `literals.EDGE` in them is the border of a word."""
+        return self.pieces.required(self.shape)
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,11 @@ class Rule:
         """All wordings as one expression."""
         return "|".join(wording.pattern for wording in self.wordings)
 
-    @property
-    def literals(self) -> frozenset[str]:
-        """Texts of which every match holds at least one; empty when a wording proves none."""
-        held = [wording.literals for wording in self.wordings]
-        return frozenset(text.strip(EDGE) for texts in held for text in texts) if all(held) else frozenset()
+    @cached_property
+    def anchors(self) -> frozenset[str]:
+        """Few texts of which every match of the rule holds at least one; empty when its pattern proves none."""
+        shapes = [wording.shape for wording in self.wordings]
+        return self.wordings[0].pieces.anchors("|".join(shapes))
 
 
 @dataclass(frozen=True)
@@ -130,183 +131,6 @@ class RuleSet:
             places = ", ".join(self.sources)
             raise RuleError([f"{places}: vocabulary.yaml lacks the piece '{name}', which this version needs"])
         return re.compile(self.vocabulary[name])
-
-
-@lru_cache(maxsize=4096)  # a pattern is parsed when it is read, and again for its proof
-def _parse(pattern: str) -> Any:
-    import importlib
-    import sys
-
-    # The parser moved into the re package with Python 3.11.
-    return importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse").parse(pattern)
-
-
-EDGE = "\x02"
-"""In a required literal: the border of a word."""
-
-_MOST = 80
-_ANY = frozenset({""})
-
-
-@dataclass(frozen=True, slots=True)
-class _Proof:
-    """What is known of the texts that an expression matches: all of them, if few (`all`), and how they begin and end.
-
-    `best`: texts of which each match holds at least one. `empty`: it may match nothing; `begin` and `end` are then those
-    of the matches that are something.
-    """
-
-    all: frozenset[str] | None = None
-    begin: frozenset[str] = _ANY
-    end: frozenset[str] = _ANY
-    best: frozenset[str] | None = None
-    empty: bool = False
-
-
-_NOTHING = _Proof(empty=True)
-_EMPTY = _Proof(_ANY, _ANY, _ANY, empty=True)
-_SOMETHING = _Proof()
-_BORDER = _Proof(frozenset({EDGE}), frozenset({EDGE}), frozenset({EDGE}))
-
-
-_EDGE_OF_NOTHING = re.compile(f"^{EDGE}(?![a-z0-9])|(?<![a-z0-9]){EDGE}$")
-
-
-def _fewest(proof: _Proof) -> frozenset[str]:
-    """The proof's best texts without those that hold another of them."""
-    found = {_EDGE_OF_NOTHING.sub("", text) for text in proof.best or ()}
-    return frozenset(text for text in found if not any(part in text for part in found if part != text))
-
-
-def _exactly(texts: Iterable[str], best: frozenset[str] | None = None) -> _Proof:
-    known = frozenset(texts)
-    some = known - _ANY or _ANY
-    return _Proof(known, some, some, _better(best, known), "" in known)
-
-
-def _better(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
-    """The set whose texts are rarer altogether; of sets as good as each other the smaller one."""
-    if not other or not all(text.strip(EDGE) for text in other):
-        return one
-    if not one:
-        return other
-    return min(one, other, key=lambda texts: sum(map(_rate, texts)) + 1e-6 * len(texts))
-
-
-_COMMON = frozenset(
-    re.findall(
-        r"\w+",
-        "a after an and any are as at be been but by did does for from had has have he her his if in into is it l left n "
-        "no non not of off on or out right s she so t than that the their there these they this to was were which who "
-        "with without x y",
-    )
-)
-_SHARES = {
-    **dict.fromkeys(" " + EDGE, 0.18),
-    **dict(
-        zip(
-            "etaoinsrhldcumfpgwybvkxjqz",
-            (0.1, 0.08, *[0.065] * 6, *[0.04] * 4, *[0.022] * 6, *[0.012] * 4, *[0.003] * 4),
-            strict=True,
-        )
-    ),
-}  # of a note's characters, roughly
-
-
-@lru_cache(maxsize=50_000)
-def _rate(text: str) -> float:
-    """How often a text stands in notes, roughly, per character."""
-    rate = math.prod(_SHARES.get(char, 0.008) for char in text)
-    return max(rate, 0.005) if set(text.strip(EDGE).split()) <= _COMMON else rate
-
-
-def _product(left: frozenset[str], right: frozenset[str]) -> frozenset[str] | None:
-    return frozenset(a + b for a in left for b in right) if len(left) * len(right) <= _MOST else None
-
-
-def _joined(left: _Proof, right: _Proof) -> _Proof:
-    """What is known of a match of one expression followed by a match of another."""
-    if left.all is not None and right.all is not None and (texts := _product(left.all, right.all)) is not None:
-        return _exactly(texts, _better(left.best, right.best))
-    begin = left.begin | right.begin if left.empty else left.begin
-    end = left.end | right.end if right.empty else right.end
-    if left.all is not None and not right.empty:
-        begin = _product(left.all, right.begin) or begin
-    if right.all is not None and not left.empty:
-        end = _product(left.end, right.all) or end
-    best = _better(left.best, right.best)
-    if not left.empty and not right.empty:
-        # Where the two meet; of many ways to end or begin only the letter next to the other side counts.
-        near, far = frozenset(text[-1:] for text in left.end), frozenset(text[:1] for text in right.begin)
-        for ends, begins in ((left.end, right.begin), (near, right.begin), (left.end, far)):
-            best = _better(best, _product(ends, begins))
-    return _Proof(None, _few(begin, 1), _few(end, -1), best, left.empty and right.empty)
-
-
-def _few(texts: frozenset[str], side: int) -> frozenset[str]:
-    """The texts, of too many only their first letters (`side` 1) or last ones (-1)."""
-    if len(texts) <= _MOST:
-        return texts
-    return frozenset(text[:1] if side == 1 else text[-1:] for text in texts)
-
-
-def _sequence(items: Any, start: _Proof = _EMPTY) -> _Proof:
-    """What is known of the texts of a parsed sequence that stands after `start`."""
-    known, before = start, _EMPTY
-    seen: frozenset[str] | None = None  # what lookarounds need to stand in or beside the match
-    word = ""
-    for op, arg in [*items, ("AT", None)]:
-        name = str(op)
-        if name == "LITERAL":
-            word += chr(arg)
-            continue
-        if word:
-            known, word = _joined(known, _exactly({word})), ""
-        if name == "ASSERT":
-            around = _sequence(arg[1])
-            if arg[0] > 0:
-                seen = _better(seen, _joined(known, around).best)
-            elif known is start:
-                before, known, start = around, _EMPTY, _EMPTY
-        elif name == "SUBPATTERN" and not arg[1]:
-            known = _sequence(arg[3], known) if known is start else _joined(known, _sequence(arg[3]))
-        elif name == "BRANCH":
-            known = _either(arg[1], known) if known is start else _joined(known, _either(arg[1], _EMPTY))
-        elif name not in ("AT", "ASSERT_NOT"):
-            known = _joined(known, _item(name, arg))
-    if before is not _EMPTY:
-        seen = _better(seen, _joined(before, known).best)
-    return replace(known, best=_better(known.best, seen)) if seen else known
-
-
-def _either(sequences: Any, start: _Proof) -> _Proof:
-    """What is known of the texts of one of several sequences that stand after `start`."""
-    branches = [_sequence(branch, start) for branch in sequences]
-    every = [branch.all for branch in branches if branch.all is not None]
-    bests = [branch.best for branch in branches if branch.best]
-    full = [branch for branch in branches if branch.all != _ANY]  # the others match nothing and only that
-    whole = frozenset[str]().union(*every)
-    return _Proof(
-        whole if len(every) == len(branches) and len(whole) <= _MOST else None,
-        _few(frozenset[str]().union(*(branch.begin for branch in full)) or _ANY, 1),
-        _few(frozenset[str]().union(*(branch.end for branch in full)) or _ANY, -1),
-        frozenset[str]().union(*bests) if len(bests) == len(branches) else None,
-        any(branch.empty for branch in branches),
-    )
-
-
-def _item(name: str, arg: Any) -> _Proof:
-    """What is known of one item's match."""
-    if name == "IN" and len(arg) <= 6 and all(str(op) == "LITERAL" for op, _ in arg):
-        return _exactly(chr(code) for _, code in arg)
-    if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
-        least, most, inner = arg[0], arg[1], _sequence(arg[2])
-        if (least, most) == (0, 1) and inner.all is not None and len(inner.all) < _MOST:
-            return _Proof(inner.all | _ANY, inner.begin, inner.end, empty=True)
-        if least >= 1:
-            return _Proof(None, inner.begin, inner.end, inner.best, inner.empty)
-        return _Proof(None, inner.begin, inner.end, empty=True)
-    return _NOTHING if name not in ("IN", "ANY", "NOT_LITERAL", "CATEGORY") else _SOMETHING
 
 
 # --- loading --------------------------------------------------------------------------------------------------------
@@ -348,6 +172,7 @@ class _Reader:
     def __init__(self) -> None:
         self.problems: list[str] = []
         self.rules: dict[str, Rule] = {}
+        self.pieces = literals.Pieces()
         self.vocabulary: dict[str, str] = {}
         self.tables: dict[str, Any] = {}
         self.digest = hashlib.sha256()
@@ -431,13 +256,13 @@ class _Reader:
                 self._problem(shown, 1, f"the table lacks the key '{key}', or it is not {shape}, as in the shipped one")
         self.tables[name] = table
 
-    def _filled(self, shown: str, entry: _Map, name: str, texts: list[Any]) -> list[str]:
-        """Each text as a regular expression with its pieces filled in; one that is none is reported with its line."""
+    def _shapes(self, shown: str, entry: _Map, name: str, texts: list[Any]) -> list[str]:
+        """The shape of each text; one that is no regular expression is reported with its line."""
         filled = []
         for text in texts:
-            expression = self._fill(shown, _line(text), str(text))
+            expression = self._shape(shown, _line(text), str(text))
             try:
-                _parse(expression)
+                literals.parse(expression)
             except re.error as error:
                 place = f"{error.msg} at {error.pos}"
                 self._problem(
@@ -452,25 +277,27 @@ class _Reader:
                 self._problem(shown, getattr(tree, "line", 1), f"piece '{name}' must be a pattern or a list of them")
                 continue
             parts = value if isinstance(value, list) else [value]
-            filled = "|".join(self._fill(shown, _line(part), str(part)) for part in parts)
+            shape = "|".join(self._shape(shown, _line(part), str(part)) for part in parts)
             try:
-                re.compile(filled)
+                literals.parse(shape)
             except re.error as error:
                 self._problem(shown, _line(parts[0]), f"piece '{name}' is not a valid regular expression: {error}")
                 continue
-            self.vocabulary[name] = filled
+            self.pieces.add(name, shape)
+            self.vocabulary[name] = self.pieces.pattern(shape)
 
-    def _fill(self, shown: str, line: int, pattern: str) -> str:
-        def piece(match: re.Match[str]) -> str:
+    def _shape(self, shown: str, line: int, pattern: str) -> str:
+        """The pattern with one character in place of each `{piece}`."""
+
+        def sign(match: re.Match[str]) -> str:
             name = match.group(1)
-            if name not in self.vocabulary:
-                self._problem(
-                    shown, line, f"unknown piece '{{{name}}}'; vocabulary.yaml has {', '.join(sorted(self.vocabulary))}"
-                )
-                return ""
-            return f"(?:{self.vocabulary[name]})"
+            found = self.pieces.sign(name)
+            if found is None:
+                known = ", ".join(sorted(self.vocabulary))
+                self._problem(shown, line, f"unknown piece '{{{name}}}'; vocabulary.yaml has {known}")
+            return found or ""
 
-        return _PIECE.sub(piece, pattern)
+        return _PIECE.sub(sign, pattern)
 
     def _read_file(self, shown: str, folder: str, tree: dict[str, Any], seen: dict[str, str]) -> None:
         for key in tree:
@@ -527,11 +354,11 @@ class _Reader:
                 wrong("a section rule needs 'headings', a list of heading patterns", "headings")
         elif not patterns and not literal:
             wrong("needs a 'pattern' or a 'literal'")
-        filled = self._filled(shown, entry, name, headings if isinstance(headings, list) else [])
-        lines = self._filled(shown, entry, name, patterns) if patterns else [re.escape(literal.lower())]
+        titles = self._shapes(shown, entry, name, headings if isinstance(headings, list) else [])
+        lines = self._shapes(shown, entry, name, patterns) if patterns else [re.escape(literal.lower())]
         if "before" in entry or "after" in entry:
             before_all, after_all = (
-                "".join(self._filled(shown, entry, name, [entry[key]] if key in entry else []))
+                "".join(self._shapes(shown, entry, name, [entry[key]] if key in entry else []))
                 for key in ("before", "after")
             )
             lines = [f"{before_all}(?:{line}){after_all}" for line in lines]
@@ -564,11 +391,11 @@ class _Reader:
             folder=folder,
             category=category,
             literal=literal or name,
-            wordings=tuple(map(Wording, lines)),
+            wordings=tuple(Wording(line, self.pieces) for line in lines),
             value=str(entry["value"]) if "value" in entry else None,
             direction=direction,  # type: ignore[arg-type]
             terminated_by=self._words(shown, entry.get("terminated_by")) or shared,
-            headings=tuple(filled),
+            headings=tuple(map(self.pieces.pattern, titles)),
             scope=scope,
             case=str(entry["case"]) if "case" in entry else None,
             policy=str(entry["policy"]) if "policy" in entry else None,

@@ -309,7 +309,14 @@ class Binder:
         return []
 
     def _row_head(self, reading: Reading, number: int, whole: bool) -> list[Evidence]:
-        clean = reading.clean(number)
+        key = ("row alone" if whole else "row", number)
+        if key not in reading.kept:
+            reading.kept[key] = self._level_lead(reading.clean(number), reading.text, whole)
+        found: list[Evidence] = reading.kept[key]
+        return found
+
+    def _level_lead(self, clean: Clean, source: str, whole: bool) -> list[Evidence]:
+        """The level that a sentence begins with, where that makes it the head of a row; `whole`: it is all it says."""
         text = clean.text
         lead = self._row_lead.match(text)
         at = lead.end() if lead else 0
@@ -324,7 +331,7 @@ class Binder:
             if text[end:].strip(" :.-") not in ("", "level"):
                 return []
         else:
-            wide = re.match(r"(?:[ \t]{2,}|\t)", reading.text[clean.origin(end - 1) + 1 : clean.origin(end - 1) + 4])
+            wide = re.match(r"(?:[ \t]{2,}|\t)", source[clean.origin(end - 1) + 1 : clean.origin(end - 1) + 4])
             if not self._row_end.match(text, end) and not wide:
                 return []
         start, stop = clean.span(at, end)

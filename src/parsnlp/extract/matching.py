@@ -58,7 +58,7 @@ class Index:
 
     def holds(self, rule: Rule) -> bool:
         """Whether the index answers for `rule`: it knows it, and every match of it must hold a literal."""
-        return self._rules.get(rule.id) is rule and bool(rule.literals)
+        return self._rules.get(rule.id) is rule and all(wording.literals for wording in rule.wordings)
 
     @cached_property
     def wordings(self) -> list[tuple[Rule, Wording]]:
@@ -214,10 +214,12 @@ class Matcher:
             plan = self._plan = _Plan(index, numbers, others)
         return plan
 
-    def may(self, clean: Indexed) -> bool:
-        """Whether it may find something in a clean sentence; False is certain."""
-        plan = self.planned(clean.index)
-        return bool(plan.others) or not plan.numbers.isdisjoint(clean.due)
+    def may(self, source: str | Indexed) -> bool:
+        """Whether it may find something in clean text; False is certain."""
+        index = source.index if isinstance(source, Indexed) else self._own
+        due = source.due if isinstance(source, Indexed) else index.due([source])[0]
+        plan = self.planned(index)
+        return bool(plan.others) or not plan.numbers.isdisjoint(due)
 
     def find(self, source: str | Clean) -> list[Match]:
         """All matches in clean text, in order of place. An `Indexed` text is searched faster."""
@@ -236,7 +238,8 @@ class Matcher:
             for hit in wording.regex.finditer(text):
                 start, end = hit.span()
                 if end > start:
-                    groups = tuple((name, value) for name, value in hit.groupdict().items() if value is not None)
+                    named = wording.regex.groupindex and hit.groupdict().items()
+                    groups = tuple((name, value) for name, value in named or () if value is not None)
                     found.append(Match(rule, start, end, hit.group(), groups))
         if len(found) < 2:
             return found
@@ -285,19 +288,17 @@ def silence(matches: Sequence[Match], silencers: Sequence[Match]) -> list[Match]
     ]
 
 
-def gate(rules: Iterable[Rule]) -> re.Pattern[str]:
-    """One expression that finds every required literal of the rules: where it finds nothing, no rule can match.
+def gate(rules: Iterable[Rule]) -> tuple[str, ...]:
+    """Words of which every match of a rule holds at least one, with the spaces around them that it needs.
 
-    Raises `RuleError` naming every rule whose pattern proves no literal.
+    Raises `RuleError` naming every rule whose pattern proves none.
     """
     targets = list(rules)
-    without = [rule.id for rule in targets if not rule.literals]
+    without = [rule.id for rule in targets if not rule.anchors]
     if without:
         raise RuleError(
             [f"rule '{name}': its pattern holds no text that every match has; give it a fixed word" for name in without]
         )
-    literals = {literal for rule in targets for literal in rule.literals}
-    shortest = sorted(
-        {literal for literal in literals if not any(other in literal for other in literals if other != literal)}
-    )
-    return re.compile("|".join(map(re.escape, shortest)))
+    # Of several words the longest is enough; white space may be wider in the note.
+    texts = {max(re.findall(r" ?[^ ]+ ?", text), key=len) for rule in targets for text in rule.anchors}
+    return tuple(sorted(text for text in texts if not any(other in text for other in texts if other != text)))

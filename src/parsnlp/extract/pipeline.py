@@ -81,7 +81,7 @@ class Reading:
         self._kind = kind
         self._pipeline = pipeline
         self._cleans: dict[int, Indexed] = {}
-        self._once: dict[tuple[str, int], Any] = {}
+        self.kept: dict[tuple[object, int], Any] = {}
 
     @cached_property
     def _lines(self) -> list[Line]:
@@ -121,12 +121,20 @@ class Reading:
         """The numbers of the sentences in which a matcher may find something, in order."""
         return (number for number in range(len(self.layout.sentences)) if matcher.may(self.clean(number)))
 
+    def matches(self, matcher: Matcher, sentence: int) -> list[Match]:
+        """What a matcher finds in a sentence, kept, since more than one may ask."""
+        key = (matcher, sentence)
+        if key not in self.kept:
+            self.kept[key] = matcher.find(self.clean(sentence))
+        found: list[Match] = self.kept[key]
+        return found
+
     def once(self, what: str, sentence: int, look: Callable[[str], T]) -> T:
         """What `look` sees in a sentence's clean text, kept under the name `what`, since many mentions may ask."""
         key = (what, sentence)
-        if key not in self._once:
-            self._once[key] = look(self.clean(sentence).text)
-        found: T = self._once[key]
+        if key not in self.kept:
+            self.kept[key] = look(self.clean(sentence).text)
+        found: T = self.kept[key]
         return found
 
     def section(self, offset: int) -> Section | None:
@@ -186,8 +194,8 @@ class Pipeline:
         )
         self.kinds = Kinds(self.rules.folder("sections"))
         targets = [rule for rule in self.rules.folder("targets") if rule.category != "decoy"]
-        self._gate = gate(targets)
-        self._anchors = Matcher(targets, longest=False)
+        self._gate, self._border_gate = gate(targets), Matcher(targets)
+        self.targets = Matcher(self.rules.folder("targets"), longest=False)
         self.index = Index(rule for rule in self.rules.rules if rule.folder != "sections")
         words = self.rules.tables["layout"]
         self.words = LayoutWords(
@@ -206,8 +214,13 @@ class Pipeline:
     # -- the plain way: what `extract` uses --------------------------------------------------------------------------
 
     def anchored(self, text: str) -> bool:
-        """Whether the text holds anything that a target rule could match. Cheap; no spaCy."""
-        return self._gate.search(_joined(fold(text))) is not None
+        """Whether the text may hold anything that a target rule matches; False is certain. Cheap; no spaCy."""
+        folded = fold(text)
+        flat = _flat(folded)
+        if not any(anchor in flat for anchor in self._gate):
+            return False
+        # Words hold other words ("breakfast" a break): the index looks at their borders too.
+        return self._border_gate.may(" ".join(flat.split()))
 
     def read(self, text: str, exhaustive: bool = False, kind: str | None = None) -> Reading:
         """Read one text. `exhaustive`: every sentence goes through the pipeline, not only those with an anchor.
@@ -217,13 +230,19 @@ class Pipeline:
         reading = Reading(text, kind, self)
         if not (exhaustive or self.anchored(text)):
             return reading
-        chosen = range(len(reading.layout.sentences)) if exhaustive else reading.where(self._anchors)
+        chosen = range(len(reading.layout.sentences)) if exhaustive else self._chosen(reading)
         for part in _portions(chosen, reading.layout):
             doc = self._make_doc(reading, part)
             for _, component in self.nlp.pipeline:
                 doc = component(doc)
             reading.mentions.extend(doc.user_data["parsnlp"].mentions)
         return reading
+
+    def _chosen(self, reading: Reading) -> Iterator[int]:
+        """The sentences that hold a target, or what looks like one and is silenced by a decoy."""
+        for number in reading.where(self.targets):
+            if any(match.rule.category != "decoy" for match in reading.matches(self.targets, number)):
+                yield number
 
     # -- the spaCy way -----------------------------------------------------------------------------------------------
 
@@ -341,21 +360,23 @@ def _portions(chosen: Iterable[int], plain: Layout, size: int = 200_000) -> Iter
         yield part
 
 
-_BROKEN = re.compile(r"-[ \t]*[\r\n\x0b\x0c\x85\u2028\u2029]+[ \t]*|[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff\x00]")
+_LINE_END_HYPHEN = re.compile(r"-[ \t]*[\r\n\x0b\x0c\x85\u2028\u2029]+[ \t]*")
 _INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff\x00]+")
 
 
-def _joined(folded: str) -> str:
-    """Folded text with its zero-width characters taken out and white space made single.
+def _flat(folded: str) -> str:
+    """Folded text on one line: it holds, word by word, all that any sentence's clean form does.
 
-    With hyphens at line ends it comes twice, with and without them: it must hold all that any sentence's clean form does.
+    With zero-width characters or hyphens at line ends it comes again without them, since what they part may be one word.
     """
-    whole = " ".join(folded.split())
-    if not folded.isascii() or "\x00" in folded:
-        whole = f"{whole}\n{' '.join(_INVISIBLE.sub('', folded).split())}"
-    if _BROKEN.search(folded):
-        whole = f"{whole}\n{' '.join(_BROKEN.sub('', folded).split())}"
-    return whole
+    flat = f" {folded} ".replace("\n", " ").replace("\r", " ").replace("\x0b", " ").replace("\x0c", " ")
+    hidden = not folded.isascii() or "\x00" in folded
+    if hidden:
+        flat = " ".join(["", *_INVISIBLE.sub("", flat).split(), "", *flat.split(), ""])
+    if "-" in folded and _LINE_END_HYPHEN.search(folded):
+        shown = _INVISIBLE.sub("", folded) if hidden else folded
+        flat = f"{flat} {' '.join(_LINE_END_HYPHEN.sub('', shown).split())} "
+    return flat
 
 
 # --- the components -------------------------------------------------------------------------------------------------
@@ -479,15 +500,12 @@ class Targets(_Component):
             TargetRule(rule.literal, rule.category, rule.pattern, metadata={"id": rule.id, "rule": rule})
             for rule in self.owner.rules.folder("targets")
         ]
-        self._compile()
+        self.matcher = self.owner.targets
 
     def add(self, rules: Iterable[Any]) -> None:
         """Add medspaCy `TargetRule`s. A token pattern (a list) is refused: write it as a regular expression."""
         self.owner  # noqa: B018  (loads the shipped rules first)
         self.rules.extend(rules)
-        self._compile()
-
-    def _compile(self) -> None:
         self.matcher = Matcher((_rule_of(rule, "targets") for rule in self.rules), longest=False)
 
     def __call__(self, doc: Doc) -> Doc:
@@ -496,7 +514,7 @@ class Targets(_Component):
         ents = []
         for number, at in page.windows:
             clean = page.reading.clean(number)
-            matches = p_f1(p_f2(self.matcher.find(clean)))
+            matches = p_f1(p_f2(page.reading.matches(self.matcher, number)))
             if not matches:
                 continue
             placed = []

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from parsnlp import parallel
 from parsnlp.errors import InputError
 from parsnlp.interfaces import reading, writing
 from parsnlp.interfaces.reading import Failure
@@ -33,13 +34,14 @@ class Tally:
     assumed: int = 0
     codes: Counter[str] = field(default_factory=Counter)
 
-    def add(self, result: Result) -> None:
+    def add(self, done: Done) -> None:
         """Count one result."""
         self.notes += 1
-        self.coded += bool(result.codes)
-        self.review += any(code.status == "review" for code in result.codes)
-        self.queries += len(result.queries)
-        self.codes.update(code.code for code in result.codes)
+        self.coded += bool(done.codes)
+        self.review += done.review
+        self.queries += done.queries
+        self.assumed += done.assumed
+        self.codes.update(done.codes)
 
     def lines(self) -> list[str]:
         """The closing summary."""
@@ -66,6 +68,44 @@ class Input:
     notice: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One result as its line of JSON, and what is counted of it."""
+
+    line: bytes
+    codes: tuple[str, ...]
+    review: bool
+    queries: int
+    assumed: bool
+
+
+class Reader:
+    """Reads one input; made once in each process. `text`: quote the notes in the results."""
+
+    def __init__(self, extractor: Extractor, text: bool) -> None:
+        self.extractor = extractor
+        self.text = text
+
+    def __call__(self, item: Input | Failure) -> Done | Failure:
+        if isinstance(item, Failure):
+            return item
+        try:
+            result = with_notice(self.extractor.extract(item.note), item.notice)
+            line = result.to_json(text=self.text).encode("utf-8")
+        except (
+            Exception
+        ) as error:  # one note must not end the run; its text may be in the message: only the type is told
+            what = type(error).__name__
+            return Failure(item.where, f"could not be read by the extractor ({what}); please report this")
+        return Done(
+            line,
+            tuple(code.code for code in result.codes),
+            any(code.status == "review" for code in result.codes),
+            len(result.queries),
+            item.notice is not None,
+        )
+
+
 def run(
     source: Path,
     out: Path,
@@ -73,24 +113,25 @@ def run(
     *,
     text: bool = True,
     force: bool = False,
+    workers: int = 1,
     failed: Callable[[Failure], None],
     step: Callable[[], None] = lambda: None,
 ) -> Tally:
     """Read every note of `source` and write a `Result` a line to `out`, in the order of the inputs.
 
-    `failed` is called for each input that cannot be used, `step` after each input. Raises `InputError` when `source`
+    `workers`: processes that share the work. `failed` is called for each input that cannot be used, `step` after each input. Raises `InputError` when `source`
     holds nothing to read or `out` cannot be written.
     """
     check_out(source, out, force)
     tally = Tally()
     with writing.replacing(out) as stream:
-        for item in inputs(source):
-            line = _result(item, extractor, text, tally) if isinstance(item, Input) else item
-            if isinstance(line, Failure):
+        for done in parallel.ordered(Reader(extractor, text), inputs(source), workers):
+            if isinstance(done, Failure):
                 tally.failed += 1
-                failed(line)
+                failed(done)
             else:
-                stream.write(line + b"\n")
+                tally.add(done)
+                stream.write(done.line + b"\n")
             step()
     return tally
 
@@ -144,19 +185,6 @@ def _from_row(where: str, row: object) -> Input | Failure:
         return Input(where, reading.note({**row, "id": row["id"] if row.get("id") is not None else f"row-{number}"}))
     except InputError as error:
         return Failure(where, str(error))
-
-
-def _result(item: Input, extractor: Extractor, text: bool, tally: Tally) -> bytes | Failure:
-    try:
-        result = with_notice(extractor.extract(item.note), item.notice)
-        line = result.to_json(text=text).encode("utf-8")
-    except (
-        Exception
-    ) as error:  # one note must not end the run; its text may be in the message, so only the type is told
-        return Failure(item.where, f"could not be read by the extractor ({type(error).__name__}); please report this")
-    tally.add(result)
-    tally.assumed += item.notice is not None
-    return line
 
 
 def with_notice(result: Result, notice: str | None) -> Result:

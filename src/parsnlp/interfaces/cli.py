@@ -381,6 +381,9 @@ def batch(
     out: Annotated[Path, typer.Option("--out", metavar="FILE.jsonl", help="Where the results go, one a line.")],
     no_text: NoText = False,
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, metavar="N", help="Processes that share the work; results are the same.")
+    ] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")] = False,
     setting: Setting = "outpatient",
     excludes1: Excludes1 = "separate",
@@ -407,7 +410,9 @@ def batch(
     extractor = _load(setting, excludes1, stress_fracture, patterns)
 
     def run(step: Any) -> Tally:
-        return batches.run(source, out, extractor, text=not no_text, force=force, failed=_say_failure, step=step)
+        return batches.run(
+            source, out, extractor, text=not no_text, force=force, workers=workers, failed=_say_failure, step=step
+        )
 
     if quiet or not sys.stderr.isatty():
         tally = run(lambda: None)
