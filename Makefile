@@ -8,7 +8,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 PIP_COMPILE = $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --strip-extras
 
-.PHONY: help demo test test-slow approve mutants check lock clean
+.PHONY: help demo test test-slow bench approve mutants check lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,10 @@ test-slow: $(VENV)/.dev $(VENV)/.project ## run the slow tests
 	@rc=0; $(BIN)/python -m pytest -m slow --collect-only -q >/dev/null 2>&1 || rc=$$?; \
 	if [ $$rc -eq 5 ]; then echo "not run: no slow tests yet"; \
 	else $(BIN)/python -m pytest -m slow; fi
+
+bench: $(VENV)/.dev $(VENV)/.project $(VENV)/edsnlp/.made ## measure speed beside medspaCy, EDS-NLP and grep (benchmarks/results; NOTES=FOLDER for real notes)
+	@$(BIN)/python benchmarks/compare.py --edsnlp $(VENV)/edsnlp/bin/python $(if $(NOTES),--notes $(NOTES))
+	@$(BIN)/python benchmarks/scaling.py
 
 approve: $(VENV)/.dev $(VENV)/.project ## take what the engine says now as read and approved (tests/approved)
 	@PARSNLP_APPROVE=1 $(BIN)/python -m pytest -q tests/test_approved.py
@@ -52,6 +56,12 @@ lock: $(VENV)/.python ## compile requirements/*.txt anew from *.in (Python 3.11)
 clean: ## remove .venv, caches and builds
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# EDS-NLP needs another version of spaCy, hence an environment of its own.
+$(VENV)/edsnlp/.made: $(VENV)/.python
+	@$(BIN)/python -m venv $(VENV)/edsnlp
+	@$(VENV)/edsnlp/bin/python -m pip --disable-pip-version-check -qq install 'edsnlp==0.23.0'
+	@touch $@
 
 # The stamps below hold the state of .venv, so that nothing is installed twice.
 # .python has the version, such as 3.11, that .venv was made with.

@@ -20,7 +20,17 @@ Read = Callable[[str], int]
 WARM_UP = "CT: L5 pars defects with grade 1 anterolisthesis of L5 on S1. No spondylolysis at L4."
 
 NEGATION = {
-    "preceding": ["no", "no evidence of", "without", "denies", "negative for", "not", "ruled out", "absence of", "never"],
+    "preceding": [
+        "no",
+        "no evidence of",
+        "without",
+        "denies",
+        "negative for",
+        "not",
+        "ruled out",
+        "absence of",
+        "never",
+    ],
     "following": ["is ruled out", "not seen", "not identified", "absent", "unlikely", "was excluded"],
     "verbs": [],
     "pseudo": ["no change", "no increase", "not only", "no further"],

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Generator
@@ -25,6 +26,7 @@ from pytest_socket import disable_socket, enable_socket
 CANARY = "Zyxcanaryquoll"  # one word of letters: survives tokenisation, escaping and file names
 
 disable_socket(allow_unix_socket=True)
+os.environ.setdefault("PARSNLP_CACHE", "off")  # no test depends on, or leaves, anything in the user's cache
 
 
 @pytest.fixture(scope="session")

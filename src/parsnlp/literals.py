@@ -20,19 +20,21 @@ _Texts = frozenset[str]
 class Pieces:
     """The named pieces that patterns are made of, each proved once however many patterns use it.
 
-    A pattern's *shape* holds one character of a private range in place of each piece.
+    A pattern's *shape* holds one character of a private range in place of each piece. `common`: words that tell little
+    of a note, each between spaces.
     """
 
     def __init__(self) -> None:
         self._shapes: list[str] = []
         self._signs: dict[str, str] = {}
         self._few, self._rare = _Prover(_fewest, self), _Prover(_rarest, self)
+        self.common = ""
 
-    def __getstate__(self) -> dict[str, object]:
-        return {"shapes": self._shapes, "signs": self._signs}
+    def __getstate__(self) -> dict[str, Any]:
+        return {"shapes": self._shapes, "signs": self._signs, "common": self.common}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._shapes, self._signs = state["shapes"], state["signs"]
+        self._shapes, self._signs, self.common = state["shapes"], state["signs"], state["common"]
         self._few, self._rare = _Prover(_fewest, self), _Prover(_rarest, self)
 
     def add(self, name: str, shape: str) -> None:
@@ -99,36 +101,30 @@ def _least(texts: _Texts | None) -> _Texts:
 # --- how telling a text is ------------------------------------------------------------------------------------------
 
 _EDGE_OF_NOTHING = re.compile(f"^{EDGE}(?![a-z0-9])|(?<![a-z0-9]){EDGE}$")
-_COMMON = (
-    " a after an and any anterior are as at be been but by can could did does for free of from had has have he her his if "
-    "in into is it l lateral left may be might n no non not of off on or out posterior right s she so t than that "
-    "the their there these they this to was well be were which who with without would x y "
-)  # what is part of this tells little of a note
-
-
-@lru_cache(maxsize=50_000)
-def _told(text: str) -> int:
-    """How much a text tells of a note: its letters, without those of common words, and the borders of words."""
-    bare = text.strip(EDGE)
-    if bare in _COMMON:
-        return len(text) - len(bare)
-    return sum(len(word) for word in bare.split() if f" {word} " not in _COMMON) + len(text) - len(bare)
-
-
 _RATES = [0.08**letters for letters in range(400)]  # how often so many letters stand together, roughly
 
 
 @lru_cache(maxsize=50_000)
-def _rarest(texts: _Texts) -> tuple[float, ...]:
+def _told(text: str, common: str) -> int:
+    """How much a text tells of a note: its letters, a third of them in common words, and the borders of words."""
+    bare = text.strip(EDGE)
+    if bare in common:
+        return len(bare.strip()) // 3 + len(text) - len(bare)
+    words = bare.split()
+    return sum(len(word) // (3 if f" {word} " in common else 1) for word in words) + len(text) - len(bare)
+
+
+@lru_cache(maxsize=50_000)
+def _rarest(texts: _Texts, common: str) -> tuple[float, ...]:
     """The more the least telling text tells (four letters are enough) and the rarer all are, the less."""
-    told = [_told(text) for text in texts]
+    told = [_told(text, common) for text in texts]
     return -min(4, min(told)), sum(_RATES[letters] for letters in sorted(told)) + 2e-6 * len(texts)
 
 
 @lru_cache(maxsize=50_000)
-def _fewest(texts: _Texts) -> tuple[float, ...]:
+def _fewest(texts: _Texts, common: str) -> tuple[float, ...]:
     """As `_rarest`, but of sets that tell as much the smaller one is less."""
-    told, rate = _rarest(texts)
+    told, rate = _rarest(texts, common)
     return told, len(texts), rate
 
 
@@ -159,7 +155,7 @@ _BORDER = _Proof(*[frozenset({EDGE})] * 3)  # type: ignore[arg-type]
 class _Prover:
     """Proves from parsed expressions; of required texts the set of least `cost` is kept."""
 
-    def __init__(self, cost: Callable[[_Texts], tuple[float, ...]], pieces: Pieces) -> None:
+    def __init__(self, cost: Callable[[_Texts, str], tuple[float, ...]], pieces: Pieces) -> None:
         self._cost = cost
         self._pieces = pieces
         self._proofs: dict[tuple[str, bool], _Proof] = {}
@@ -231,7 +227,7 @@ class _Prover:
     def _better(self, one: _Texts | None, other: _Texts | None) -> _Texts | None:
         if not other or not all(text.strip(EDGE) for text in other):
             return one
-        return min(one, other, key=self._cost) if one else other
+        return min(one, other, key=lambda texts: self._cost(texts, self._pieces.common)) if one else other
 
     def _either(self, sequences: Any, start: _Proof) -> _Proof:
         """What is known of the texts of one of several sequences that stand after `start`."""

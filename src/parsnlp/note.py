@@ -254,8 +254,11 @@ def lines(text: str) -> list[Line]:
     return found
 
 
-def _blocks(all_lines: list[Line], text: str) -> Iterator[list[Line]]:
-    """Runs of non-blank lines; an over-long run or line is cut, so that no block exceeds `MAX_BLOCK`."""
+def blocks(all_lines: list[Line], text: str) -> Iterator[list[Line]]:
+    """Runs of non-blank lines; an over-long run or line is cut, so that no block exceeds `MAX_BLOCK`.
+
+    `layout` of a block's lines alone gives the sentences that `layout` of the whole note gives there.
+    """
     block: list[Line] = []
     size = 0
     for line in all_lines:
@@ -395,7 +398,7 @@ def layout(text: str, words: LayoutWords = NO_WORDS, all_lines: list[Line] | Non
     all_lines = lines(text) if all_lines is None else all_lines
     sentences: list[Sentence] = []
     item = 0
-    for number, block in enumerate(_blocks(all_lines, text)):
+    for number, block in enumerate(blocks(all_lines, text)):
         for start, end in _units(text, block, words):
             bullet = _BULLET.match(text, start, end) is not None
             edges = [start, *_cuts(text, start, end, words), end]

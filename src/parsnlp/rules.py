@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from parsnlp import literals
+from parsnlp import literals, rulecache
 from parsnlp.errors import RuleError
 
 FOLDERS = ("targets", "context", "attributes", "sections")
@@ -46,7 +46,8 @@ class Wording:
     pieces: literals.Pieces = field(default=literals.NO_PIECES, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"shape": self.shape, "pieces": self.pieces}  # compiled expressions are slower to send than to make
+        # A compiled expression is slower to send to another process than to make there.
+        return {name: value for name, value in self.__dict__.items() if name != "regex"}
 
     @property
     def pattern(self) -> str:
@@ -57,9 +58,14 @@ class Wording:
     def regex(self) -> re.Pattern[str]:
         """The compiled expression; compiled at first use, since most notes need few of the wordings."""
         # Looking at the first letter alone passes most places of a text by before anything dearer is tried.
-        first = self.pieces.first_letters(self.shape)
+        first = self.first_letters
         lead = rf"(?=[{re.escape(''.join(sorted(first)))}])" if first else ""
         return re.compile(rf"{lead}(?<![a-z0-9](?=[a-z0-9]))(?:{self.pattern})(?!(?<=[a-z0-9])[a-z0-9])")
+
+    @cached_property
+    def first_letters(self) -> frozenset[str]:
+        """The characters that a match can begin with; empty when that is not known."""
+        return self.pieces.first_letters(self.shape)
 
     @cached_property
     def literals(self) -> frozenset[str]:
@@ -152,20 +158,84 @@ def load(*folders: str | Path, shipped: bool = True) -> RuleSet:
     problems = [f"{root}: no such folder of rules" for root in roots if not root.is_dir()]
     if problems:
         raise RuleError(problems)
+    files = [(root, _files(root)) for root in roots]
+    digest = hashlib.sha256()
+    for root, inside in files:
+        for path, data in inside:
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + data.replace(b"\r\n", b"\n") + b"\0")
+    sources = tuple(str(root) for root in roots)
+    kept = rulecache.find(digest.hexdigest())
+    if kept is not None:
+        return _unpacked(kept, digest.hexdigest()[:16], sources)
     reader = _Reader()
-    for root in roots:
-        reader.read_root(root)
+    for root, inside in files:
+        reader.read_root(root, inside)
     if reader.problems:
         raise RuleError(reader.problems)
-    rules = tuple(reader.rules.values())
-    return RuleSet(
-        rules=rules,
+    words = " ".join(line for line in reader.tables.get("common", {}).get("words", ()))
+    reader.pieces.common = f" {words} "
+    found = RuleSet(
+        rules=tuple(reader.rules.values()),
         vocabulary=reader.vocabulary,
         tables=reader.tables,
-        hash=reader.digest.hexdigest()[:16],
-        sources=tuple(str(root) for root in roots),
+        hash=digest.hexdigest()[:16],
+        sources=sources,
         by_id=reader.rules,
     )
+    if rulecache.folder() is not None:
+        rulecache.keep(digest.hexdigest(), _packed(found, reader.pieces))
+    return found
+
+
+def _files(root: Path) -> list[tuple[Path, bytes]]:
+    """The rule files of a folder with their bytes, the vocabulary first."""
+    files = sorted(path for path in root.rglob("*.yaml") if path.is_file())
+    files.sort(key=lambda path: path.name != "vocabulary.yaml")
+    return [(path, path.read_bytes()) for path in files]
+
+
+def _packed(ruleset: RuleSet, pieces: literals.Pieces) -> dict[str, Any]:
+    """The rule set as plain data, with what is derived from its patterns."""
+    return {
+        "rules": [
+            {
+                **{item.name: getattr(rule, item.name) for item in fields(rule)},
+                "wordings": [(each.shape, sorted(each.literals), sorted(each.first_letters)) for each in rule.wordings],
+                "examples": [(each.text, each.spans) for each in rule.examples],
+                "counter_examples": [each.text for each in rule.counter_examples],
+                "anchors": sorted(rule.anchors) if rule.folder == "targets" else None,
+            }
+            for rule in ruleset.rules
+        ],
+        "vocabulary": ruleset.vocabulary,
+        "tables": ruleset.tables,
+        "pieces": pieces.__getstate__(),
+    }
+
+
+def _unpacked(data: dict[str, Any], digest: str, sources: tuple[str, ...]) -> RuleSet:
+    """The rule set that `_packed` made plain data of."""
+    pieces = literals.Pieces()
+    pieces.__setstate__(data["pieces"])
+    rules = []
+    for row in data["rules"]:
+        anchors = row.pop("anchors")
+        wordings = []
+        for shape, required, first in row["wordings"]:
+            wording = Wording(shape, pieces)
+            wording.__dict__.update(literals=frozenset(required), first_letters=frozenset(first))
+            wordings.append(wording)
+        row["wordings"] = tuple(wordings)
+        row["examples"] = tuple(Example(text, tuple((a, b) for a, b in spans)) for text, spans in row["examples"])
+        row["counter_examples"] = tuple(map(Example, row["counter_examples"]))
+        for name in ("terminated_by", "headings"):
+            row[name] = tuple(row[name])
+        rule = Rule(**row)
+        if anchors is not None:
+            rule.__dict__["anchors"] = frozenset(anchors)
+        rules.append(rule)
+    by_id = {rule.id: rule for rule in rules}
+    return RuleSet(tuple(rules), data["vocabulary"], data["tables"], digest, sources, by_id)
 
 
 class _Reader:
@@ -175,22 +245,15 @@ class _Reader:
         self.pieces = literals.Pieces()
         self.vocabulary: dict[str, str] = {}
         self.tables: dict[str, Any] = {}
-        self.digest = hashlib.sha256()
         self.roots = 0
 
-    def read_root(self, root: Path) -> None:
+    def read_root(self, root: Path, files: list[tuple[Path, bytes]]) -> None:
         self.roots += 1
-        files = sorted(path for path in root.rglob("*.yaml") if path.is_file())
         if not files:
             self.problems.append(f"{root}: holds no .yaml rule file")
-        vocabulary = [path for path in files if path.name == "vocabulary.yaml"]
         seen: dict[str, str] = {}
-        for path in vocabulary + [path for path in files if path not in vocabulary]:
+        for path, data in files:
             shown = str(path.relative_to(root.parent))
-            data = path.read_bytes()
-            self.digest.update(
-                path.relative_to(root).as_posix().encode() + b"\0" + data.replace(b"\r\n", b"\n") + b"\0"
-            )
             tree = self._parse_file(shown, data)
             if not isinstance(tree, dict):
                 continue

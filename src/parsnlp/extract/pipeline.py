@@ -21,7 +21,7 @@ from parsnlp.extract.matching import Index, Indexed, Match, Matcher, gate, index
 from parsnlp.extract.sections import Kinds, Mark, Section, Sectionizer, sections
 from parsnlp.extract.tables import Columns
 from parsnlp.models import Finding
-from parsnlp.note import Layout, LayoutWords, Line, fold, layout, lines
+from parsnlp.note import Layout, LayoutWords, Line, blocks, fold, layout, lines
 from parsnlp.rules import Rule, RuleSet, Wording
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class Pipeline:
         )
         self.kinds = Kinds(self.rules.folder("sections"))
         targets = [rule for rule in self.rules.folder("targets") if rule.category != "decoy"]
-        self._gate, self._border_gate = gate(targets), Matcher(targets)
+        self._gate = gate(targets)
         self.targets = Matcher(self.rules.folder("targets"), longest=False)
         self.index = Index(rule for rule in self.rules.rules if rule.folder != "sections")
         words = self.rules.tables["layout"]
@@ -213,14 +213,26 @@ class Pipeline:
 
     # -- the plain way: what `extract` uses --------------------------------------------------------------------------
 
-    def anchored(self, text: str) -> bool:
-        """Whether the text may hold anything that a target rule matches; False is certain. Cheap; no spaCy."""
+    def opens(self, text: str) -> bool:
+        """Whether a target matches anywhere in the text; most texts hold no anchor, a word that some target needs.
+
+        Only the blocks that hold an anchor are laid out, and none where there is none: cheap, and without spaCy.
+        """
         folded = fold(text)
         flat = _flat(folded)
-        if not any(anchor in flat for anchor in self._gate):
+        anchors = [anchor for anchor in self._gate if anchor in flat]
+        if not anchors:
             return False
-        # Words hold other words ("breakfast" a break): the index looks at their borders too.
-        return self._border_gate.may(" ".join(flat.split()))
+        for block in blocks(lines(text), text):
+            flat = _flat(folded[block[0].start : block[-1].end])
+            if any(anchor in flat for anchor in anchors):
+                spans = ((each.start, each.end) for each in layout(text, self.words, block).sentences)
+                if any(map(self._holds_target, indexed(text, spans, self.index))):
+                    return True
+        return False
+
+    def _holds_target(self, clean: Indexed) -> bool:
+        return any(match.rule.category != "decoy" for match in self.targets.find(clean))
 
     def read(self, text: str, exhaustive: bool = False, kind: str | None = None) -> Reading:
         """Read one text. `exhaustive`: every sentence goes through the pipeline, not only those with an anchor.
@@ -228,7 +240,7 @@ class Pipeline:
         Both ways give the same `Reading`, since every component works within one sentence.
         """
         reading = Reading(text, kind, self)
-        if not (exhaustive or self.anchored(text)):
+        if not (exhaustive or self.opens(text)):
             return reading
         chosen = range(len(reading.layout.sentences)) if exhaustive else self._chosen(reading)
         for part in _portions(chosen, reading.layout):

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parsnlp import parallel
+from parsnlp import parallel, writing
 from parsnlp.errors import InputError
-from parsnlp.interfaces import reading, writing
+from parsnlp.interfaces import reading
 from parsnlp.interfaces.reading import Failure
 
 if TYPE_CHECKING:

@@ -517,7 +517,7 @@ def _evaluate_sealed(
 def _page(html: Path | None, scored: Evaluation, text: bool) -> None:
     if html is None:
         return
-    from parsnlp.interfaces import writing
+    from parsnlp import writing
     from parsnlp.view import evaluation as view
 
     writing.write(html, view.page(scored, text))
