@@ -77,6 +77,8 @@ class Extractor:
     def extract_encounter(self, notes: Sequence[Note], *, exhaustive: bool = False) -> Result:
         """Read all documents of one encounter and decide on them together.
 
+        Where all have dates they are read in the order of these, whatever order they are given in.
+
         Raises `InputError` for no notes, or two notes of one id.
         """
         return self._encounter(notes, exhaustive, None)
@@ -87,6 +89,8 @@ class Extractor:
         ids = [note.id for note in notes]
         if len(set(ids)) < len(ids):
             raise InputError("two notes of one encounter have the same id; give each document its own")
+        if all(note.date for note in notes):
+            notes = sorted(notes, key=lambda note: (note.date or "", note.id))  # then no given order matters
         setting = next((note.setting for note in notes if note.setting), self.setting)
         readings = self._readings(notes, exhaustive)
         documents = [

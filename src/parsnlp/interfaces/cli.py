@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Iterator
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from parsnlp import __version__
+from parsnlp import __version__, writing
 from parsnlp.errors import InputError, ParsnlpError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from parsnlp.extractor import Extractor
     from parsnlp.interfaces.batch import Tally
     from parsnlp.interfaces.reading import Failure
+    from parsnlp.models import Result
     from parsnlp.rules import Example, RuleSet
 
 FAILED_CHECK, MISUSE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
@@ -305,6 +307,66 @@ def query(
 
 
 @app.command()
+def encounter(
+    source: Annotated[
+        Path, typer.Argument(metavar="FOLDER|MANIFEST", help="An encounter, a folder of encounters, or a manifest.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.jsonl", help="Write the results, one a line, to this file.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--explain", help="Say why, step by step.")] = False,
+    no_text: NoText = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
+    setting: Setting = "outpatient",
+    excludes1: Excludes1 = "separate",
+    stress_fracture: StressFracture = "M43.0",
+    patterns: Patterns = None,
+) -> None:
+    """Read whole encounters: all documents of one are decided on together.
+
+    A folder of .txt notes is one encounter, a folder of such folders many. A manifest (.csv, .tsv, .jsonl) lists a
+    document a row: encounter, note (a path), and where known kind, date, setting, author. An encounter of which a
+    document cannot be read is told on standard error and left out; the exit status is then 3.
+
+    \b
+    Examples:
+      parsnlp encounter chart/
+      parsnlp encounter charts.csv --out results.jsonl
+    """
+    from parsnlp.explain import lines, summary
+    from parsnlp.interfaces import batch as batches
+    from parsnlp.interfaces import encounters as charts
+    from parsnlp.interfaces import terminal
+    from parsnlp.interfaces.reading import Failure as Failed
+
+    if out is not None:
+        batches.check_out(source, out, force)
+    found = list(charts.encounters(source))
+    extractor = _load(setting, excludes1, stress_fracture, patterns)
+    failed = 0
+    written: list[bytes] = []
+    for item in found:
+        if isinstance(item, Failed):
+            _say_failure(item)
+            failed += 1
+            continue
+        for notice in item.notices:
+            typer.echo(f"parsnlp: {notice}", err=True)
+        result = extractor.extract_encounter(item.notes)
+        written.append(result.to_json(text=not no_text).encode("utf-8") + b"\n")
+        if out is None:
+            console = terminal.console()
+            console.print(f"--- {terminal.harmless(item.id)}", style="bold", soft_wrap=True)
+            terminal.show_lines(console, lines(result, not no_text) if full else summary(result, not no_text))
+    if out is not None:
+        with writing.replacing(out) as stream:
+            stream.writelines(written)
+        typer.echo(f"{len(written)} encounters read, {failed} failed; written to {out}", err=True)
+    if failed:
+        raise typer.Exit(MISUSE if failed == len(found) else SOME_FAILED)
+
+
+@app.command()
 def audit(
     inputs: Annotated[
         list[str],
@@ -316,6 +378,14 @@ def audit(
             "--codes", metavar="CODE,CODE", help="The claim's codes; without it only typed codes are audited."
         ),
     ] = "",
+    claims: Annotated[
+        Path | None,
+        typer.Option(
+            "--claims",
+            metavar="FILE.csv",
+            help="Claims of many encounters: columns encounter and codes; one source then.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result with its edits, as JSON.")] = False,
     no_text: NoText = False,
     setting: Setting = "outpatient",
@@ -326,14 +396,24 @@ def audit(
 ) -> None:
     """Hold a claim, and the codes typed in the notes, against what the notes support.
 
-    All inputs are documents of one encounter. Exit status 0: clean; 1: an edit stands.
+    All inputs are documents of one encounter; with --claims the one input is a folder of encounters or a manifest, as
+    for `parsnlp encounter`. Exit status 0: clean; 1: an edit stands; 2: misuse; 3: an encounter could not be audited.
 
     \b
     Examples:
       parsnlp audit visit/ --codes M43.06,M43.17
       parsnlp audit note.txt
+      parsnlp audit charts/ --claims claims.csv --json > audits.jsonl
     """
     from parsnlp.interfaces import reading, terminal
+
+    if claims is not None:
+        if codes or date or len(inputs) != 1:
+            raise InputError("--claims takes one folder of encounters or manifest, without --codes and --date")
+        _audit_claims(
+            Path(inputs[0]), claims, _load(setting, excludes1, stress_fracture, patterns), as_json, not no_text
+        )
+        return
 
     reading.note({"text": "", "date": date})  # a wrong option is said before anything is loaded
     extractor = _load(setting, excludes1, stress_fracture, patterns)
@@ -347,17 +427,58 @@ def audit(
     if as_json:
         sys.stdout.buffer.write(result.to_json(text=not no_text).encode("utf-8") + b"\n")
     else:
-        suggested = ", ".join(code.code for code in result.codes) or "no code"
-        typer.echo(terminal.harmless(f"The notes support: {suggested}"))
-        for edit in result.edits:
-            mend = f" To mend: {edit.fix}." if edit.fix else ""
-            typer.echo(terminal.harmless(f"{edit.severity} {edit.kind} ({edit.rule}): {edit.says}.{mend}"))
-            for span in edit.evidence:
-                quoted = "" if no_text else f" “{' '.join(span.text.split())}”"
-                typer.echo(terminal.harmless(f"    {span.document} {span.start}-{span.end}{quoted}"))
-        typer.echo("clean" if not result.edits else f"{len(result.edits)} edit{'s' if len(result.edits) > 1 else ''}")
+        for line in _audited(result, not no_text):
+            typer.echo(terminal.harmless(line))
     if result.edits:
         raise typer.Exit(1)
+
+
+def _audited(result: Result, text: bool) -> Iterator[str]:
+    """An audit's edits for a terminal, each with its evidence and what would mend it."""
+    yield f"The notes support: {', '.join(code.code for code in result.codes) or 'no code'}"
+    for edit in result.edits:
+        mend = f" To mend: {edit.fix}." if edit.fix else ""
+        yield f"{edit.severity} {edit.kind} ({edit.rule}): {edit.says}.{mend}"
+        for span in edit.evidence:
+            quoted = f" “{' '.join(span.text.split())}”" if text else ""
+            yield f"    {span.document} {span.start}-{span.end}{quoted}"
+    yield "clean" if not result.edits else f"{len(result.edits)} edit{'s' if len(result.edits) > 1 else ''}"
+
+
+def _audit_claims(source: Path, claims: Path, extractor: Extractor, as_json: bool, text: bool) -> None:
+    """Audit the claims of many encounters; each that lacks a claim, or a chart, is told."""
+    from parsnlp.interfaces import encounters as charts
+    from parsnlp.interfaces import terminal
+    from parsnlp.interfaces.reading import Failure as Failed
+
+    claimed = charts.claims(claims)
+    clean = standing = failed = 0
+    for item in charts.encounters(source):
+        if isinstance(item, Failed):
+            _say_failure(item)
+            failed += 1
+            continue
+        codes = claimed.pop(item.id, None)
+        if codes is None:
+            _say_failure(Failed(item.where, f"encounter {item.id}: {claims} holds no claim of it"))
+            failed += 1
+            continue
+        for notice in item.notices:
+            typer.echo(f"parsnlp: {notice}", err=True)
+        result = extractor.audit(item.notes, codes)
+        standing, clean = standing + bool(result.edits), clean + (not result.edits)
+        if as_json:
+            sys.stdout.buffer.write(result.to_json(text=text).encode("utf-8") + b"\n")
+        else:
+            typer.echo(terminal.harmless(f"--- {item.id}: claimed {', '.join(codes) or 'nothing'}"))
+            for line in _audited(result, text):
+                typer.echo(terminal.harmless(line))
+    for name in claimed:
+        _say_failure(Failed(str(claims), f"encounter {name}: no such encounter in {source}"))
+        failed += 1
+    typer.echo(f"{clean} clean, {standing} with edits, {failed} not audited", err=True)
+    if failed or standing:
+        raise typer.Exit(SOME_FAILED if failed else 1)
 
 
 def _documents(inputs: list[str]) -> list[str]:
@@ -517,7 +638,6 @@ def _evaluate_sealed(
 def _page(html: Path | None, scored: Evaluation, text: bool) -> None:
     if html is None:
         return
-    from parsnlp import writing
     from parsnlp.view import evaluation as view
 
     writing.write(html, view.page(scored, text))

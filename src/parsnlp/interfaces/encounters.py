@@ -1,0 +1,144 @@
+"""Encounters on disk: a folder is one, a folder of folders many; or a manifest lists the documents of each.
+
+A manifest is a CSV or TSV file with a heading, or JSON lines, a document a row: `encounter` and `note` (a path, from the
+manifest's folder), and where known `kind`, `date`, `setting`, `author`, `patient`; JSON rows may hold `text` in place of
+`note`. Rows of one encounter need not stand together. A document that cannot be read fails its whole encounter: a site
+is undocumented only if the whole record is silent.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parsnlp.errors import InputError
+from parsnlp.interfaces import reading
+from parsnlp.interfaces.reading import Failure
+
+if TYPE_CHECKING:
+    from parsnlp.models import Note
+
+MANIFESTS = (".csv", ".tsv", ".jsonl")
+_Rows = list[tuple[str, Mapping[str, object]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Encounter:
+    """The documents of one encounter. `where`: its folder or manifest row. `notices`: of encodings assumed."""
+
+    id: str
+    where: str
+    notes: tuple[Note, ...]
+    notices: tuple[str, ...] = ()
+
+
+def encounters(source: Path) -> Iterator[Encounter | Failure]:
+    """Every encounter of a folder or manifest, in order, or what is wrong with it.
+
+    Raises `InputError` for a source that holds none, or a manifest that cannot be read.
+    """
+    if source.is_dir():
+        yield from _of_folder(source)
+    elif source.suffix.lower() in MANIFESTS:
+        yield from _of_manifest(source)
+    elif source.exists():
+        raise InputError(f"{source}: neither a folder nor a manifest ({', '.join(MANIFESTS)})")
+    else:
+        raise InputError(f"{source}: no such file or folder; check the path")
+
+
+def claims(path: Path) -> dict[str, tuple[str, ...]]:
+    """The codes claimed for each encounter, from a CSV or TSV file with `encounter` and `codes` (or `code`, a row each).
+
+    Several codes in one field are parted by spaces, commas or semicolons. Raises `InputError` naming the row.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for where, row in _table(path):
+        name, codes = row.get("encounter"), row.get("codes", row.get("code"))
+        if not name or codes is None:
+            raise InputError(f"{where}: a row of claims needs 'encounter' and 'codes'")
+        found[str(name)] = (*found.get(str(name), ()), *re.findall(r"[^\s,;]+", str(codes)))
+    if not found:
+        raise InputError(f"{path}: holds no claim")
+    return found
+
+
+def _of_folder(source: Path) -> Iterator[Encounter | Failure]:
+    if any(path.suffix.lower() == ".txt" and path.is_file() for path in source.iterdir()):
+        yield _gathered(source.resolve().name, str(source), _files(source))
+        return
+    folders = sorted(path for path in source.iterdir() if path.is_dir() and any(path.rglob("*.txt")))
+    if not folders:
+        raise InputError(f"{source}: holds no .txt note, nor folders that do")
+    for folder in folders:
+        yield _gathered(folder.name, str(folder), _files(folder))
+
+
+def _files(folder: Path) -> _Rows:
+    return [
+        (str(path), {"id": path.relative_to(folder).with_suffix("").as_posix(), "note": path})
+        for path in reading.texts(folder)
+    ]
+
+
+def _of_manifest(path: Path) -> Iterator[Encounter | Failure]:
+    groups: dict[str, _Rows] = {}
+    for where, row in _table(path):
+        name = row.get("encounter")
+        if not isinstance(name, str | int) or not str(name) or not (row.get("note") or row.get("text")):
+            raise InputError(f"{where}: a document needs 'encounter' and 'note'")
+        fields = {key: value for key, value in row.items() if value not in (None, "")}
+        if fields.get("note"):
+            fields["note"] = path.parent / str(fields["note"])
+            fields.setdefault("id", str(row["note"]))
+        groups.setdefault(str(name), []).append((where, fields))
+    if not groups:
+        raise InputError(f"{path}: lists no document")
+    for name, rows in groups.items():
+        yield _gathered(name, rows[0][0], rows)
+
+
+def _gathered(name: str, where: str, rows: _Rows) -> Encounter | Failure:
+    """The encounter of these documents, or what keeps one of them from being read."""
+    notes, notices = [], []
+    for number, (place, fields) in enumerate(rows, 1):
+        try:
+            text = fields.get("text")
+            if "note" in fields:
+                decoded = reading.read(str(fields["note"]))
+                text = decoded.text
+                notices += [decoded.notice] if decoded.notice else []
+            given = {"id": f"document-{number}", **fields, "text": text, "encounter": name}
+            notes.append(reading.note(given))
+        except InputError as error:
+            return Failure(place, f"encounter {name}: {str(error).removeprefix(f'{place}: ')}")
+    if len({note.id for note in notes}) < len(notes):
+        return Failure(where, f"encounter {name}: two documents have the same id; give each its own")
+    return Encounter(name, where, tuple(notes), tuple(notices))
+
+
+def _table(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """The rows of a CSV, TSV or JSON-lines file with where they stand."""
+    if path.suffix.lower() == ".jsonl":
+        for where, row in reading.rows(path):
+            if isinstance(row, Failure):
+                raise InputError(f"{where}: {row.says}")
+            yield where, row
+        return
+    decoded = reading.read(path)
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    rows = csv.DictReader(io.StringIO(decoded.text, newline=""), delimiter=delimiter)
+    try:
+        if not rows.fieldnames or "encounter" not in rows.fieldnames:
+            raise InputError(f"{path}: its first line must name the columns, 'encounter' among them")
+        for row in rows:
+            if None in row:
+                raise InputError(f"{path}:{rows.line_num}: has more fields than the heading")
+            yield f"{path}:{rows.line_num}", row
+    except csv.Error as error:
+        raise InputError(f"{path}:{rows.line_num}: not a table that can be read ({error})") from None
