@@ -152,3 +152,13 @@ def test_windows_are_exact_in_an_encounter() -> None:
 def test_windows_are_exact_at_length(seed: int) -> None:
     """5 x 4,200 = 21,000 texts."""
     assert differing(4_200, seed) == []
+
+
+def test_a_typed_code_opens_the_record() -> None:
+    """Care and imaging are told where a mention or a code of the families opened the record, and only there."""
+    extractor = parsnlp.load()
+    told = "Physical therapy for six weeks. MRI lumbar spine shows a disc bulge."
+    for code, opened in (("M43.06", True), ("M4316", True), ("738.4", True), ("M25.561", False), ("", False)):
+        result = extractor.extract_encounter([Note(text=f"Dx {code}.", id="a"), Note(text=told, id="b")])
+        assert bool(result.conservative_care) is bool(result.imaging) is opened, code
+        assert not result.codes

@@ -141,11 +141,12 @@ class Extractor:
         edition, covers = icd10cm.edition_for(date)
         book = CodeBook(self.ruleset.tables["codes"], edition, self.policy)
         assigned = assign(book, record, conditions)
+        typed = typed_codes(book, record)
         if claim is None:
             found = edits(record, assigned)
         else:
-            found = p_x3(book, record, conditions, assigned, claimed_codes(claim), typed_codes(book, record))
-        anchored = bool(record.found)
+            found = p_x3(book, record, conditions, assigned, claimed_codes(claim), typed)
+        anchored = bool(record.found or typed)  # one mention, or one code, opens every document of the record
         care = [item for document in documents for item in self._services.care(document)] if anchored else []
         return Result(
             id=notes[0].encounter or notes[0].id,

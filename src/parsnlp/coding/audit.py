@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from parsnlp.coding.assign import Assigned
 from parsnlp.coding.drafts import CodeBook, Draft, causes
-from parsnlp.coding.icd10cm import normalize
+from parsnlp.coding.icd10cm import Edition, normalize
 from parsnlp.models import Condition, Edit, Span
 from parsnlp.resolve import Record, Resolved
 
@@ -44,13 +45,23 @@ class _Verdict:
 def typed_codes(book: CodeBook, record: Record) -> list[Claimed]:
     """The codes of the policy's families that stand in the notes ("M43.06", "ICD-10: M4306", "738.4")."""
     found = []
+    starts = _starts(book.edition)
     for number, document in enumerate(record.documents):
         text = document.reading.text
+        if not any(start in text for start in starts):
+            continue  # nearly every text, told at a glance
         for match in _TYPED.finditer(text):
             code = _official(match.group().rstrip("."))
             if code is not None and (book.edition.carries(code) or book.edition.legacy(code)):
                 found.append(Claimed(match.group(), code, record.span(number, match.start(), match.end())))
     return found
+
+
+@lru_cache(maxsize=8)
+def _starts(edition: Edition) -> tuple[str, ...]:
+    """What a code of the edition's families begins with, as it is typed."""
+    legacy = {item.code for item in edition.legacy_codes()}
+    return tuple(sorted({family[:3] for family in edition.families} | legacy))
 
 
 def claimed_codes(claim: Sequence[str]) -> list[Claimed]:
