@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Imaging,
         Note,
         NoteCondition,
+        Outcome,
         Policy,
         Query,
         Result,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         Span,
         Step,
         Suppressed,
+        WhatIf,
     )
 
 __version__ = "0.1.0"
@@ -56,6 +58,7 @@ __all__ = [
     "InputError",
     "Note",
     "NoteCondition",
+    "Outcome",
     "ParsnlpError",
     "Policy",
     "Query",
@@ -65,6 +68,7 @@ __all__ = [
     "Span",
     "Step",
     "Suppressed",
+    "WhatIf",
     "__version__",
     "load",
 ]

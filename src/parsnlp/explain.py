@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from parsnlp.models import Code, Finding, Result, Span, Step, Suppressed
+from parsnlp.models import Code, Finding, Result, Span, Step, Suppressed, WhatIf
 
 Kind = Literal["heading", "code", "review", "step", "evidence", "item", "note"]
 
@@ -86,6 +86,7 @@ def lines(result: Result, quote: bool = True) -> list[Line]:
     found += _section(
         "Considered and refused", (line for item in result.suppressed for line in _refused(item, result, quote))
     )
+    found += _section("What would change the codes", map(_what_if, result.what_if))
     found += _section("Edits", _edits(result, quote))
     found += _section("Queries for the provider", _queries(result, quote, "query"))
     found += _section("Documentation tips", _queries(result, quote, "tip"))
@@ -95,6 +96,14 @@ def lines(result: Result, quote: bool = True) -> list[Line]:
     found += _section("Policy rules cited", _cited(result))
     found += _section("Basis", basis(result))
     return found
+
+
+def _what_if(item: WhatIf) -> Line:
+    gives = [f"{each.code} {each.display}" + (", for review" if each.status == "review" else "") for each in item.gives]
+    gone = f" in place of {', '.join(item.instead_of)}" if item.instead_of else ""
+    if not gives:
+        return Line(f"if {item.fact}: no {', '.join(item.instead_of)} [{item.rule}]", 1)
+    return Line(f"if {item.fact}: {'; '.join(gives)}{gone} [{item.rule}]", 1)
 
 
 def summary(result: Result, quote: bool = True) -> list[Line]:

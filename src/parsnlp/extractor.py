@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parsnlp import __version__, parallel, rules
-from parsnlp.coding import icd10cm
+from parsnlp.coding import icd10cm, whatif
 from parsnlp.coding.assign import assign
 from parsnlp.coding.audit import claimed_codes, p_x3, typed_codes
 from parsnlp.coding.checklist import checklist
@@ -61,8 +61,10 @@ class Extractor:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["ruleset"], state["setting"], state["policy"])  # type: ignore[misc]
 
-    def extract(self, note: str | Note, *, exhaustive: bool = False) -> Result:
+    def extract(self, note: str | Note, *, exhaustive: bool = False, what_if: bool = False) -> Result:
         """Read one note. Never raises on any `str`; a `TypeError` names anything else.
+
+        `what_if`: also say which other facts would change the codes, in the result's `what_if`.
 
         >>> import parsnlp
         >>> [code.code for code in parsnlp.load().extract("CT: L5 pars defects, no slip.").codes]
@@ -72,18 +74,20 @@ class Extractor:
             note = Note(text=note)
         elif not isinstance(note, Note):
             raise TypeError(f"extract() takes a str or a parsnlp.Note, not {type(note).__name__}")
-        return self.extract_encounter([note], exhaustive=exhaustive)
+        return self.extract_encounter([note], exhaustive=exhaustive, what_if=what_if)
 
-    def extract_encounter(self, notes: Sequence[Note], *, exhaustive: bool = False) -> Result:
+    def extract_encounter(self, notes: Sequence[Note], *, exhaustive: bool = False, what_if: bool = False) -> Result:
         """Read all documents of one encounter and decide on them together.
 
         Where all have dates they are read in the order of these, whatever order they are given in.
 
         Raises `InputError` for no notes, or two notes of one id.
         """
-        return self._encounter(notes, exhaustive, None)
+        return self._encounter(notes, exhaustive, None, what_if)
 
-    def _encounter(self, notes: Sequence[Note], exhaustive: bool, claim: Sequence[str] | None) -> Result:
+    def _encounter(
+        self, notes: Sequence[Note], exhaustive: bool, claim: Sequence[str] | None, what_if: bool = False
+    ) -> Result:
         if not notes:
             raise InputError("an encounter needs at least one note")
         ids = [note.id for note in notes]
@@ -96,7 +100,7 @@ class Extractor:
         documents = [
             self._finder.find(note, reading, i) for i, (note, reading) in enumerate(zip(notes, readings, strict=True))
         ]
-        return self._result(notes, documents, setting, claim)
+        return self._result(notes, documents, setting, claim, what_if)
 
     def pipe(self, notes: Iterable[str | Note], *, workers: int = 1, batch: int = parallel.BATCH) -> Iterator[Result]:
         """Read many notes, one result each, in their order. `notes` may be a generator: only a few are held at once.
@@ -126,7 +130,12 @@ class Extractor:
         return [self._pipeline.read(note.text, exhaustive, note.kind) for note in notes]
 
     def _result(
-        self, notes: Sequence[Note], documents: list[DocumentReading], setting: Setting, claim: Sequence[str] | None
+        self,
+        notes: Sequence[Note],
+        documents: list[DocumentReading],
+        setting: Setting,
+        claim: Sequence[str] | None,
+        what_if: bool,
     ) -> Result:
         record = Record(documents, self._finder, setting)
         number = 0
@@ -161,6 +170,7 @@ class Extractor:
             checklist=tuple(checklist(record, conditions, care)),
             edits=tuple(found),
             queries=tuple(p_x4(record, conditions, published, assigned)),
+            what_if=whatif.what_if(book, record, conditions, assigned) if what_if else (),
             documents=tuple(
                 Document(
                     id=note.id,

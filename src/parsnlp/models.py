@@ -155,6 +155,28 @@ class Code(_Model):
     drg: tuple[Drg, ...] = ()
 
 
+class Outcome(_Model):
+    """A code that another fact would give, and whether it would be suggested or for review."""
+
+    code: str
+    display: str
+    status: Status
+
+
+class WhatIf(_Model):
+    """A fact that would change the codes: computed by running the coding rules on the record so altered.
+
+    `fact`: what would have to be so, such as “the slip were at L5-S1”. `instead_of`: codes it would take away;
+    `gives`: codes it would give, or whose status it would change.
+    """
+
+    condition: Condition
+    fact: str
+    rule: str
+    instead_of: tuple[str, ...] = ()
+    gives: tuple[Outcome, ...] = ()
+
+
 class Suppressed(_Model):
     """A code considered and refused, with the rule that refused it."""
 
@@ -262,7 +284,10 @@ class Document(_Model):
 
 
 class Result(_Model):
-    """Everything parsnlp has to say of one note or encounter. See the README for a tour."""
+    """Everything parsnlp has to say of one note or encounter. See the README for a tour.
+
+    `what_if` is empty unless it was asked for: `extract(note, what_if=True)`.
+    """
 
     schema_version: str = SCHEMA_VERSION
     id: str
@@ -275,6 +300,7 @@ class Result(_Model):
     edits: tuple[Edit, ...] = ()
     queries: tuple[Query, ...] = ()
     checklist: tuple[ChecklistItem, ...] = ()
+    what_if: tuple[WhatIf, ...] = ()
     documents: tuple[Document, ...] = ()
     setting: Setting = "outpatient"
     policy: Policy = Policy()

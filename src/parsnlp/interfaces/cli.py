@@ -201,7 +201,7 @@ def _code_file(
         typer.echo(f"parsnlp: {decoded.notice}", err=True)
     name = "stdin" if file == reading.STDIN else Path(file).stem
     note = reading.note({"id": name, "text": decoded.text, "kind": kind, "date": date})
-    result = batch.with_notice(extractor.extract(note), decoded.notice)
+    result = batch.with_notice(extractor.extract(note, what_if=full), decoded.notice)
     if as_json:
         sys.stdout.buffer.write(result.to_json(text=text).encode("utf-8") + b"\n")
         return
@@ -352,7 +352,7 @@ def encounter(
             continue
         for notice in item.notices:
             typer.echo(f"parsnlp: {notice}", err=True)
-        result = extractor.extract_encounter(item.notes)
+        result = extractor.extract_encounter(item.notes, what_if=full)
         written.append(result.to_json(text=not no_text).encode("utf-8") + b"\n")
         if out is None:
             console = terminal.console()
