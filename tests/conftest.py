@@ -26,7 +26,9 @@ from pytest_socket import disable_socket, enable_socket
 CANARY = "Zyxcanaryquoll"  # one word of letters: survives tokenisation, escaping and file names
 
 disable_socket(allow_unix_socket=True)
-os.environ.setdefault("PARSNLP_CACHE", "off")  # no test depends on, or leaves, anything in the user's cache
+# No test depends on, or leaves, anything in the user's folders.
+os.environ["PARSNLP_CACHE"] = "off"
+os.environ["PARSNLP_CODES"] = os.devnull
 
 
 @pytest.fixture(scope="session")

@@ -138,8 +138,8 @@ def basis(result: Result) -> list[Line]:
         for document in result.documents
     )
     valid = f"{result.code_set.name}, valid {result.code_set.valid_from} to {result.code_set.valid_to}"
-    if result.code_set.covers is False:
-        valid += "; the encounter's date is outside this, check the edition in force"
+    if result.code_set.stamp:
+        valid += f". The encounter's date is outside this: {result.code_set.stamp}"
     return [
         Line(f"Documents: {kinds}", 1),
         Line(f"Setting {result.setting}; Excludes1 {policy.excludes1}; stress fracture {policy.stress_fracture}", 1),

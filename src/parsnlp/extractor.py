@@ -47,22 +47,24 @@ class Extractor:
         ruleset: rules.RuleSet,
         setting: Setting = "outpatient",
         policy: Policy | None = None,
+        strict_release: bool = False,
     ) -> None:
         self.ruleset = ruleset
         self.setting = setting
+        self.strict_release = strict_release
         self.policy = policy or Policy()
         self._pipeline = Pipeline(ruleset)
         self._finder = Finder(ruleset, self._pipeline)
         self._services = Services(ruleset)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"ruleset": self.ruleset, "setting": self.setting, "policy": self.policy}
+        return {name: getattr(self, name) for name in ("ruleset", "setting", "policy", "strict_release")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["ruleset"], state["setting"], state["policy"])  # type: ignore[misc]
+        self.__init__(**state)  # type: ignore[misc]
 
     def extract(self, note: str | Note, *, exhaustive: bool = False, what_if: bool = False) -> Result:
-        """Read one note. Never raises on any `str`; a `TypeError` names anything else.
+        """Read one note. Never raises on any `str`; a `TypeError` names anything else. For `InputError` see `load`.
 
         `what_if`: also say which other facts would change the codes, in the result's `what_if`.
 
@@ -146,8 +148,11 @@ class Extractor:
         conditions = resolve(record)
         published = [publish_condition(record, item) for item in conditions]
         dates = sorted(note.date for note in notes if note.date)
-        date = dates[-1] if dates else None
+        date = dates[-1] if dates else None  # of an inpatient's documents the last is the discharge's
         edition, covers = icd10cm.edition_for(date)
+        stamp = icd10cm.standing(date, self.ruleset.tables["codes"]["releases"])
+        if stamp and self.strict_release:
+            raise InputError(f"strict release refuses the encounter's date: {stamp}")
         book = CodeBook(self.ruleset.tables["codes"], edition, self.policy)
         assigned = assign(book, record, conditions)
         typed = typed_codes(book, record)
@@ -189,6 +194,7 @@ class Extractor:
                 valid_from=edition.valid_from,
                 valid_to=edition.valid_to,
                 covers=covers,
+                stamp=stamp,
             ),
             rule_set=RuleSetInfo(hash=self.ruleset.hash, rules=len(self.ruleset.rules)),
             engine=ENGINE,
@@ -223,18 +229,20 @@ def load(
     excludes1: str = "separate",
     stress_fracture: str = "M43.0",
     patterns: str | Path | Sequence[str | Path] | None = None,
+    strict_release: bool = False,
 ) -> Extractor:
     """An `Extractor` under one policy.
 
     `setting`: outpatient or inpatient (decides on uncertain diagnoses, OCG II.H, IV.H). `excludes1`: separate or strict
     (P-X2). `stress_fracture`: M43.0 or M48.4 (P-C7). `patterns`: a folder of your own rules, read over the shipped ones.
+    `strict_release`: refuse, with `InputError`, an encounter dated outside the code set's editions that are carried.
     Raises `InputError` for a value that is not allowed, `RuleError` for malformed rules.
     """
     folders: list[str | Path] = (
         [] if patterns is None else [patterns] if isinstance(patterns, str | Path) else list(patterns)
     )
     decided, policy = checked_policy(setting, excludes1, stress_fracture)
-    return Extractor(rules.load(*folders), decided, policy)
+    return Extractor(rules.load(*folders), decided, policy, strict_release)
 
 
 def checked_policy(setting: str, excludes1: str, stress_fracture: str) -> tuple[Setting, Policy]:

@@ -254,13 +254,17 @@ class Policy(_Model):
 
 
 class CodeSet(_Model):
-    """The ICD-10-CM edition used. `covers`: whether it is in force at the encounter's date; null without a date."""
+    """The ICD-10-CM edition used. `covers`: whether it is in force at the encounter's date; null without a date.
+
+    `stamp`: where it is not in force, what is known of the release that is.
+    """
 
     id: str
     name: str
     valid_from: str
     valid_to: str
     covers: bool | None = None
+    stamp: str | None = None
 
 
 class RuleSetInfo(_Model):

@@ -14,14 +14,29 @@ from __future__ import annotations
 import datetime
 import functools
 import json
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import TypedDict, cast
 
-__all__ = ["DrgGroup", "Edition", "Entry", "LegacyCode", "edition_for", "editions", "normalize"]
+from parsnlp.errors import InputError
+
+__all__ = [
+    "DrgGroup",
+    "Edition",
+    "Entry",
+    "LegacyCode",
+    "difference",
+    "edition_for",
+    "editions",
+    "imported",
+    "normalize",
+    "standing",
+]
 
 _CATEGORY = r"[A-Z](?:[0-9][0-9A-Z]|A[0-9])"
 _CODE = re.compile(rf"({_CATEGORY})(?:\.?([0-9A-Z]{{1,4}}))?")
@@ -198,6 +213,10 @@ class Edition:
     _legacy: Mapping[str, LegacyCode] = field(repr=False)
     _drg_families: tuple[str, ...] = field(repr=False)
     _drg_groups: tuple[DrgGroup, ...] = field(repr=False)
+
+    def codes(self) -> frozenset[str]:
+        """The codes and categories of the table's own rows, without those that only a 7th character completes."""
+        return frozenset(self._entries)
 
     def entry(self, code: str) -> Entry | None:
         """The entry of a code in canonical form, or None when this table has no such code.
@@ -376,13 +395,71 @@ def _edition(table: _Table) -> Edition:
 
 @functools.cache
 def editions() -> tuple[Edition, ...]:
-    """Every edition this installation carries, oldest first. The tables are read on the first call only."""
+    """Every edition this installation carries, and those the user imported, oldest first; read on the first call only.
+
+    Raises `InputError` naming an imported file that cannot be read.
+    """
+    found = list(map(read, shipped()))
+    place = imported()
+    for path in sorted(place.glob("icd10cm-*.json")) if place is not None and place.is_dir() else ():
+        try:
+            found.append(read(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{path}: not an edition that can be read ({type(error).__name__}); import it anew or remove it"
+            ) from None
+    return tuple(sorted(found, key=lambda edition: (edition.valid_from, edition.id)))
+
+
+def shipped() -> list[str]:
+    """The texts of the tables that this installation carries, in the order of their names."""
     folder = resources.files("parsnlp.coding").joinpath("tables")
     files = [file for file in folder.iterdir() if file.name.startswith("icd10cm-") and file.name.endswith(".json")]
-    found = [_edition(cast(_Table, json.loads(file.read_text(encoding="utf-8")))) for file in files]
-    if not found:
+    if not files:
         raise LookupError("parsnlp.coding.tables holds no icd10cm-*.json: the installation is incomplete; reinstall it")
-    return tuple(sorted(found, key=lambda edition: (edition.valid_from, edition.id)))
+    return [file.read_text(encoding="utf-8") for file in sorted(files, key=lambda file: file.name)]
+
+
+def read(text: str) -> Edition:
+    """The edition of one table's text."""
+    return _edition(cast(_Table, json.loads(text)))
+
+
+def imported() -> Path | None:
+    """The folder of the editions that the user imported, whether it exists or not; None where there is no home.
+
+    The environment variable `PARSNLP_CODES` names it, else it lies in `$XDG_DATA_HOME` or `~/.local/share`.
+    """
+    named = os.environ.get("PARSNLP_CODES")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_DATA_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "share") / "parsnlp" / "editions"
+    except RuntimeError:
+        return None
+
+
+def difference(old: Edition, new: Edition) -> list[str]:
+    """What differs between two editions in their families: codes added, removed, retitled, and changed notes."""
+    lines = []
+    for code in sorted(old.codes() | new.codes()):
+        one, other = old.entry(code), new.entry(code)
+        if one is None or other is None:
+            lines.append(f"{'added' if one is None else 'removed'} {code} {(other or one).title}")  # type: ignore[union-attr]
+            continue
+        if one.title != other.title:
+            lines.append(f"retitled {code}: {one.title} -> {other.title}")
+        if (one.billable, one.seventh) != (other.billable, other.seventh):
+            lines.append(
+                f"changed {code}: billable {one.billable} -> {other.billable}, 7th characters "
+                f"{''.join(one.seventh) or 'none'} -> {''.join(other.seventh) or 'none'}"
+            )
+        for what in ("excludes1", "excludes2", "includes", "inclusion_terms", "notes"):
+            before, after = getattr(one, what), getattr(other, what)
+            lines += [f"{what} of {code}: - {text}" for text in before if text not in after]
+            lines += [f"{what} of {code}: + {text}" for text in after if text not in before]
+    return lines
 
 
 def edition_for(date: str | None) -> tuple[Edition, bool | None]:
@@ -403,6 +480,21 @@ def edition_for(date: str | None) -> tuple[Edition, bool | None]:
 
     nearest = min(reversed(carried), key=distance)
     return nearest, distance(nearest) == 0
+
+
+def standing(date: str | None, releases: Sequence[Mapping[str, str]] = ()) -> str | None:
+    """How the edition used stands to a date that no edition carried covers; None for a covered date, or none.
+
+    `releases`: what is known of releases that are not carried, as `patterns/codes.yaml` lists them (`name`, `valid_from`,
+    `valid_to`, `says`). The text names no date of the encounter.
+    """
+    edition, covers = edition_for(date)
+    if covers is not False or date is None:
+        return None
+    for release in releases:
+        if release["valid_from"] <= date <= release["valid_to"]:
+            return f"{release['name']} is in force and not carried; {release['says']}; {edition.name} is used"
+    return f"no release in force at that date is carried; the nearest, {edition.name}, is used"
 
 
 def _day(date: str) -> datetime.date:

@@ -32,6 +32,7 @@ class Tally:
     queries: int = 0
     failed: int = 0
     assumed: int = 0
+    stamps: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
 
     def add(self, done: Done) -> None:
@@ -41,6 +42,7 @@ class Tally:
         self.review += done.review
         self.queries += done.queries
         self.assumed += done.assumed
+        self.stamps.update([done.stamp] if done.stamp else [])
         self.codes.update(done.codes)
 
     def lines(self) -> list[str]:
@@ -56,7 +58,10 @@ class Tally:
             )
         if self.assumed:
             found.append(f"{self.assumed} not plain UTF-8: each result's 'warnings' says which encoding was read")
-        return found
+        return [
+            *found,
+            *(f"{count} dated outside the editions carried: {stamp}" for stamp, count in self.stamps.items()),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class Done:
     review: bool
     queries: int
     assumed: bool
+    stamp: str | None
 
 
 class Reader:
@@ -92,6 +98,8 @@ class Reader:
         try:
             result = with_notice(self.extractor.extract(item.note), item.notice)
             line = result.to_json(text=self.text).encode("utf-8")
+        except InputError as error:  # strict release
+            return Failure(item.where, str(error))
         except (
             Exception
         ) as error:  # one note must not end the run; its text may be in the message: only the type is told
@@ -103,6 +111,7 @@ class Reader:
             any(code.status == "review" for code in result.codes),
             len(result.queries),
             item.notice is not None,
+            result.code_set.stamp,
         )
 
 

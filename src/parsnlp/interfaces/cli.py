@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from parsnlp.evaluation import Evaluation
     from parsnlp.extractor import Extractor
     from parsnlp.interfaces.batch import Tally
+    from parsnlp.interfaces.encounters import Encounter
     from parsnlp.interfaces.reading import Failure
     from parsnlp.models import Result
     from parsnlp.rules import Example, RuleSet
@@ -84,6 +85,13 @@ rules_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(rules_app, name="rules")
+codes_app = typer.Typer(
+    cls=_Group,
+    help="The editions of the code set.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+app.add_typer(codes_app, name="codes")
 
 Setting = Annotated[
     str,
@@ -104,6 +112,9 @@ Patterns = Annotated[
     typer.Option(
         "--patterns", metavar="DIR", help="A folder of your own rules, read over the shipped ones; may be repeated."
     ),
+]
+StrictRelease = Annotated[
+    bool, typer.Option("--strict-release", help="Refuse encounters dated outside the code set's editions carried.")
 ]
 NoText = Annotated[
     bool, typer.Option("--no-text", help="Leave the note's words out: codes, rule ids and offsets only.")
@@ -148,6 +159,7 @@ def code(
     excludes1: Excludes1 = "separate",
     stress_fracture: StressFracture = "M43.0",
     patterns: Patterns = None,
+    strict_release: StrictRelease = False,
     kind: Annotated[
         str | None,
         typer.Option(metavar="KIND", help="What the notes are, such as radiology or progress; inferred if not given."),
@@ -169,7 +181,8 @@ def code(
     if files.count(reading.STDIN) > 1:
         raise InputError("- (standard input) can be read only once; name it once")
     reading.note({"text": "", "kind": kind, "date": date})  # a wrong option is said before anything is loaded
-    extractor = _load(setting, excludes1, stress_fracture, patterns)
+    extractor = _load(setting, excludes1, stress_fracture, patterns, strict_release)
+    _say_stamps([date] if date else [], extractor)
     failed = 0
     for file in files:
         try:
@@ -321,6 +334,7 @@ def encounter(
     excludes1: Excludes1 = "separate",
     stress_fracture: StressFracture = "M43.0",
     patterns: Patterns = None,
+    strict_release: StrictRelease = False,
 ) -> None:
     """Read whole encounters: all documents of one are decided on together.
 
@@ -342,7 +356,8 @@ def encounter(
     if out is not None:
         batches.check_out(source, out, force)
     found = list(charts.encounters(source))
-    extractor = _load(setting, excludes1, stress_fracture, patterns)
+    extractor = _load(setting, excludes1, stress_fracture, patterns, strict_release)
+    _say_stamps(_last_dates(found), extractor)
     failed = 0
     written: list[bytes] = []
     for item in found:
@@ -352,7 +367,12 @@ def encounter(
             continue
         for notice in item.notices:
             typer.echo(f"parsnlp: {notice}", err=True)
-        result = extractor.extract_encounter(item.notes, what_if=full)
+        try:
+            result = extractor.extract_encounter(item.notes, what_if=full)
+        except InputError as error:  # strict release
+            _say_failure(Failed(item.where, f"encounter {item.id}: {error}"))
+            failed += 1
+            continue
         written.append(result.to_json(text=not no_text).encode("utf-8") + b"\n")
         if out is None:
             console = terminal.console()
@@ -392,6 +412,7 @@ def audit(
     excludes1: Excludes1 = "separate",
     stress_fracture: StressFracture = "M43.0",
     patterns: Patterns = None,
+    strict_release: StrictRelease = False,
     date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="The encounter's date.")] = None,
 ) -> None:
     """Hold a claim, and the codes typed in the notes, against what the notes support.
@@ -411,12 +432,17 @@ def audit(
         if codes or date or len(inputs) != 1:
             raise InputError("--claims takes one folder of encounters or manifest, without --codes and --date")
         _audit_claims(
-            Path(inputs[0]), claims, _load(setting, excludes1, stress_fracture, patterns), as_json, not no_text
+            Path(inputs[0]),
+            claims,
+            _load(setting, excludes1, stress_fracture, patterns, strict_release),
+            as_json,
+            not no_text,
         )
         return
 
     reading.note({"text": "", "date": date})  # a wrong option is said before anything is loaded
-    extractor = _load(setting, excludes1, stress_fracture, patterns)
+    extractor = _load(setting, excludes1, stress_fracture, patterns, strict_release)
+    _say_stamps([date] if date else [], extractor)
     notes = []
     for path in _documents(inputs):
         decoded = reading.read(path)
@@ -453,7 +479,9 @@ def _audit_claims(source: Path, claims: Path, extractor: Extractor, as_json: boo
 
     claimed = charts.claims(claims)
     clean = standing = failed = 0
-    for item in charts.encounters(source):
+    found = list(charts.encounters(source))
+    _say_stamps(_last_dates(found), extractor)
+    for item in found:
         if isinstance(item, Failed):
             _say_failure(item)
             failed += 1
@@ -465,7 +493,12 @@ def _audit_claims(source: Path, claims: Path, extractor: Extractor, as_json: boo
             continue
         for notice in item.notices:
             typer.echo(f"parsnlp: {notice}", err=True)
-        result = extractor.audit(item.notes, codes)
+        try:
+            result = extractor.audit(item.notes, codes)
+        except InputError as error:  # strict release
+            _say_failure(Failed(item.where, f"encounter {item.id}: {error}"))
+            failed += 1
+            continue
         standing, clean = standing + bool(result.edits), clean + (not result.edits)
         if as_json:
             sys.stdout.buffer.write(result.to_json(text=text).encode("utf-8") + b"\n")
@@ -510,6 +543,7 @@ def batch(
     excludes1: Excludes1 = "separate",
     stress_fracture: StressFracture = "M43.0",
     patterns: Patterns = None,
+    strict_release: StrictRelease = False,
 ) -> None:
     """Read a folder of notes, or a file of rows, into one file of results.
 
@@ -528,7 +562,7 @@ def batch(
         raise InputError(f"{source}: no such file or folder; check the path")
     batches.check_out(source, out, force)
     total = batches.count(source)
-    extractor = _load(setting, excludes1, stress_fracture, patterns)
+    extractor = _load(setting, excludes1, stress_fracture, patterns, strict_release)
 
     def run(step: Any) -> Tally:
         return batches.run(
@@ -552,6 +586,24 @@ def batch(
         typer.echo(f"written to {out}", err=True)
     if tally.failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def _last_dates(found: Iterable[Encounter | Failure]) -> list[str]:
+    """The date that counts of each encounter that has one: its last document's."""
+    from parsnlp.interfaces.reading import Failure as Failed
+
+    dates = [[note.date for note in item.notes if note.date] for item in found if not isinstance(item, Failed)]
+    return [max(each) for each in dates if each]
+
+
+def _say_stamps(dates: Iterable[str], extractor: Extractor) -> None:
+    """Tell, once each, how the edition used stands to dates that none covers."""
+    from parsnlp.coding import icd10cm
+
+    releases = extractor.ruleset.tables["codes"]["releases"]
+    for stamp in dict.fromkeys(icd10cm.standing(date, releases) for date in dates):
+        if stamp and not extractor.strict_release:
+            typer.echo(f"parsnlp: {stamp}", err=True)
 
 
 def _say_failure(failure: Failure) -> None:
@@ -811,15 +863,111 @@ def _marked(example: Example) -> str:
     return text.replace("\n", "\\n")
 
 
+@codes_app.command("import")
+def codes_import(
+    tabular: Annotated[
+        Path, typer.Argument(metavar="TABULAR.xml", help="The official tabular XML of a release (CDC/NCHS).")
+    ],
+    name: Annotated[str, typer.Option("--name", metavar="WORDS", help="The release in words, such as FY2027.")],
+    valid_from: Annotated[str, typer.Option("--from", metavar="YYYY-MM-DD", help="The first day it is in force.")],
+    valid_to: Annotated[str, typer.Option("--to", metavar="YYYY-MM-DD", help="The last day it is in force.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace an edition imported for the same first day.")] = False,
+) -> None:
+    """Read another release of ICD-10-CM from its official tabular XML, and show what differs.
+
+    The edition is then chosen by the date of an encounter like those that are carried. It is kept in
+    ~/.local/share/parsnlp/editions, or the folder that the environment variable PARSNLP_CODES names.
+
+    \b
+    Example:
+      parsnlp codes import tabular-2027.xml --name FY2027 \\
+          --from 2026-10-01 --to 2027-09-30
+    """
+    import hashlib
+    import json
+
+    from parsnlp.coding import icd10cm
+    from parsnlp.coding import tabular as tables
+    from parsnlp.interfaces import reading
+
+    for option, date in (("--from", valid_from), ("--to", valid_to)):
+        try:
+            reading.note({"text": "", "date": date})
+        except InputError:
+            raise InputError(f"{option} is not a calendar date of the form YYYY-MM-DD") from None
+    if valid_to < valid_from:
+        raise InputError("--to lies before --from")
+    place = icd10cm.imported()
+    if place is None:
+        raise InputError("no home folder to keep the edition in; name one in the environment variable PARSNLP_CODES")
+    target = place / f"icd10cm-{valid_from}.json"
+    if target.exists() and not force:
+        raise InputError(f"{target}: imported already; --force replaces it")
+    data = reading.content(tabular)
+    part = tables.parse(data, str(tabular))
+    newest = json.loads(icd10cm.shipped()[-1])
+    digest = hashlib.sha256(data).hexdigest()
+    header = {
+        "id": f"icd10cm-{valid_from}",
+        "title": f"ICD-10-CM Tabular List of Diseases and Injuries, {name}",
+        "date": valid_from,
+        "valid_from": valid_from,
+        "valid_to": valid_to,
+        "source": f"tabular XML given by the user ({tabular.name})",
+        "sha256": digest,
+        "codes_verified": True,
+        "notes_verified": True,
+        "verification": "read from that XML; it was not compared with another copy",
+        "generator": "parsnlp codes import",
+    }
+    text = tables.render(header, part, newest["icd9"], newest["drg"])
+    before = icd10cm.editions()[-1]
+    made = icd10cm.read(text)
+    place.mkdir(parents=True, exist_ok=True)
+    writing.write(target, text)
+    differing = icd10cm.difference(before, made)
+    typer.echo(f"{made.name}, in force {valid_from} to {valid_to}, against {before.name}:")
+    for line in differing or ["no difference in the families of pars defects and slips"]:
+        typer.echo(f"  {line}")
+    typer.echo(f"kept as {target}", err=True)
+
+
+@codes_app.command("list")
+def codes_list(patterns: Patterns = None) -> None:
+    """List the editions of ICD-10-CM that are carried, and what is known of releases that are not.
+
+    An encounter's date chooses the edition (of an inpatient's, the last document's). Without a date it is the newest.
+
+    \b
+    Example:
+      parsnlp codes list
+    """
+    from parsnlp.coding import icd10cm
+
+    for edition in icd10cm.editions():
+        typer.echo(f"{edition.id}  {edition.name}")
+        typer.echo(f"    in force {edition.valid_from} to {edition.valid_to}; families {', '.join(edition.families)}")
+        typer.echo(f"    source: {edition.source}")
+        verified = (("codes", edition.codes_verified), ("notes", edition.notes_verified))
+        checked = ", ".join(f"{what} {'verified' if done else 'not verified'}" for what, done in verified)
+        typer.echo(f"    {checked}: {edition.verification}")
+    for release in _rules(patterns).tables["codes"]["releases"]:
+        if icd10cm.edition_for(release["valid_from"])[1]:
+            continue  # imported
+        typer.echo(f"{release['name']}, in force {release['valid_from']} to {release['valid_to']}: not carried")
+        typer.echo(f"    {release['says']}")
+
+
 def _load(
     setting: str = "outpatient",
     excludes1: str = "separate",
     stress_fracture: str = "M43.0",
     patterns: list[Path] | None = None,
+    strict_release: bool = False,
 ) -> Extractor:
     from parsnlp.extractor import load
 
-    return load(setting, excludes1, stress_fracture, patterns)
+    return load(setting, excludes1, stress_fracture, patterns, strict_release)
 
 
 def _rules(patterns: list[Path] | None) -> RuleSet:

@@ -63,7 +63,7 @@ def read(path: str | Path) -> Decoded:
     """
     if str(path) == STDIN:
         return decode(sys.stdin.buffer.read(), "standard input")
-    return decode(_bytes(Path(path)), str(path))
+    return decode(content(Path(path)), str(path))
 
 
 def decode(data: bytes, where: str) -> Decoded:
@@ -198,7 +198,8 @@ def _named(value: object) -> str:
     return names.get(type(value), "null")
 
 
-def _bytes(path: Path) -> bytes:
+def content(path: Path) -> bytes:
+    """The bytes of a file. Raises `InputError` when it cannot be read."""
     with _open(path) as stream:
         try:
             return stream.read()
