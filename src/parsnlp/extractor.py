@@ -182,6 +182,7 @@ class Extractor:
                     kind=note.kind or (document.reading.kind if anchored else None),
                     kind_inferred=anchored and note.kind is None and document.reading.kind is not None,
                     date=note.date,
+                    author=note.author,
                     length=len(note.text),
                 )
                 for note, document in zip(notes, documents, strict=True)

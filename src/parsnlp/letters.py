@@ -81,13 +81,17 @@ class Indicator(_Model):
 
 
 class Question(_Model):
-    """One query or tip: a neutral title, the question, its options if it has any, and its indicators."""
+    """One query or tip: a neutral title, the question, its options if it has any, and its indicators.
+
+    `to`: the author's role of the document that it asks about, where known.
+    """
 
     kind: str
     title: str
     asks: str = Field(repr=False)
     options: tuple[str, ...] = ()
     indicators: tuple[Indicator, ...] = ()
+    to: str | None = None
 
 
 class Letter(_Model):
@@ -118,7 +122,25 @@ def question(query: Query, result: Result, texts: Mapping[str, str] | None = Non
         asks=query.says,
         options=query.options,
         indicators=tuple(_indicator(span, result, texts or {}) for span in query.evidence),
+        to=next(
+            (each.author for span in query.evidence for each in result.documents if each.id == span.document), None
+        ),
     )
+
+
+def by_provider(made: Letter) -> list[Letter]:
+    """The letter in parts, one for each provider that it asks, in the order of the first question to each."""
+    providers = dict.fromkeys(asked.to for asked in (*made.questions, *made.tips))
+    if len(providers) < 2:
+        return [made]
+    return [
+        Letter(
+            id=made.id,
+            questions=tuple(asked for asked in made.questions if asked.to == provider),
+            tips=tuple(tip for tip in made.tips if tip.to == provider),
+        )
+        for provider in providers
+    ]
 
 
 def letter(result: Result, format: Literal["text", "markdown"] = "text", texts: Mapping[str, str] | None = None) -> str:
@@ -133,7 +155,8 @@ def letter(result: Result, format: Literal["text", "markdown"] = "text", texts: 
     made = build(result, texts)
     if not made.questions and not made.tips:
         return f"{_escaped(made.id) if format == 'markdown' else flat(made.id)}: {NOTHING}"
-    return "\n".join(_markdown(made) if format == "markdown" else _text(made))
+    pages = ("\n".join(_markdown(part) if format == "markdown" else _text(part)) for part in by_provider(made))
+    return "\n\n".join(pages)
 
 
 def _indicator(span: Span, result: Result, texts: Mapping[str, str]) -> Indicator:
@@ -191,12 +214,18 @@ def _sentence(text: str | None, span: Span) -> str | None:
 
 def _head(made: Letter) -> list[tuple[str, str]]:
     return [
-        ("To", f"the treating provider {_PLACEHOLDER}"),
+        ("To", f"{_to(made) or 'the treating provider'} {_PLACEHOLDER}"),
         ("Patient", f"{_PLACEHOLDER} (from the record)"),
         ("Encounter or document", made.id),
         ("Date of this query", _PLACEHOLDER),
         ("From", _PLACEHOLDER),
     ]
+
+
+def _to(made: Letter) -> str | None:
+    """The role of the provider whom all of the letter's questions ask; None where it is not known."""
+    roles = {asked.to for asked in (*made.questions, *made.tips)}
+    return roles.pop() if len(roles) == 1 else None
 
 
 def _quoted(indicators: Iterable[Indicator]) -> Iterator[tuple[str, str, str]]:

@@ -275,7 +275,7 @@ class RuleSetInfo(_Model):
 
 
 class Document(_Model):
-    """A document that was read: its id, kind, date and length in code points.
+    """A document that was read: its id, kind, date, author's role and length in code points.
 
     `kind_inferred`: nobody told the kind, its title and headings did; they are looked at only in a record with findings.
     """
@@ -284,6 +284,7 @@ class Document(_Model):
     kind: str | None = None
     kind_inferred: bool = False
     date: str | None = None
+    author: str | None = None
     length: int = 0
 
 

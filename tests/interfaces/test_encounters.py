@@ -187,3 +187,34 @@ def test_codes_may_be_parted_in_any_usual_way(tmp_path: Path) -> None:
         "encounter\tcodes\na\tM43.06, M43.17;Q76.2\nb\tM43.06\nb\tM43.17\n", encoding="utf-8"
     )
     assert claims(tmp_path / "claims.tsv") == {"a": ("M43.06", "M43.17", "Q76.2"), "b": ("M43.06", "M43.17")}
+
+
+# --- letters --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.prints_note_text
+def test_letters_by_encounter_and_provider(tmp_path: Path) -> None:
+    rows = [
+        ("a", "surgeon", "2026-05-02", "Assessment: spondylolisthesis, plan fusion."),
+        ("a", "therapist", "2026-05-03", "PT visit. Spondylolysis."),
+        ("b", "surgeon", "2026-05-04", "Assessment: spondylolisthesis."),
+    ]
+    path = tmp_path / "charts.jsonl"
+    with path.open("w", encoding="utf-8") as stream:
+        for number, (encounter, author, date, text) in enumerate(rows):
+            row = {"encounter": encounter, "author": author, "date": date, "text": text, "id": f"d{number}"}
+            stream.write(json.dumps(row) + "\n")
+    done = run("query", "--encounters", path)
+    assert done.exit_code == 0
+    heads = [line for line in done.output.splitlines() if line.startswith(("To:", "Encounter"))]
+    assert [head.rstrip("_ ") for head in heads] == [
+        "To: surgeon", "Encounter or document: a",
+        "To: therapist", "Encounter or document: a",
+        "To: surgeon", "Encounter or document: b",
+    ]  # fmt: skip
+    assert "document d0" in done.output and "2026-05-02" in done.output
+
+
+def test_letters_of_encounters_take_one_source(charts: Path) -> None:
+    assert run("query", "--encounters", charts, charts).exit_code == 2
+    assert run("query", "--encounters", charts, "--kind", "consult").exit_code == 2

@@ -136,7 +136,7 @@ class _Literals:
     def classes(self, text: str) -> bytes:
         """The class of each of the text's characters, between borders: that of `text[i]` stands at i + 1."""
         np = self._np
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
         inner: bytes = self._class_of[np.minimum(codes, 128)].tobytes()
         return b"\0" + inner + b"\0" * _PADDING
 

@@ -269,6 +269,9 @@ def explain(
 @app.command()
 def query(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Notes to read; - is standard input.")],
+    whole: Annotated[
+        bool, typer.Option("--encounters", help="The one input is a folder of encounters, or a manifest.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One letter a line, as JSON.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Letters in Markdown.")] = False,
     setting: Setting = "outpatient",
@@ -281,42 +284,60 @@ def query(
 ) -> None:
     """Write letters that ask the provider what the notes leave open.
 
-    Each quotes its clinical indicators; documentation tips stand apart.
+    Each quotes its clinical indicators with document and date; documentation tips stand apart. With --encounters there
+    is a letter for each encounter and, where the documents name their authors' roles, for each provider.
 
     \b
     Examples:
       parsnlp query note.txt
       parsnlp query --markdown *.txt > queries.md
+      parsnlp query --encounters charts.csv
     """
     from parsnlp import letters
+    from parsnlp.interfaces import encounters as charts
     from parsnlp.interfaces import reading, terminal
+    from parsnlp.interfaces.reading import Failure as Failed
 
     if as_json and markdown:
         raise InputError("--json and --markdown are two formats; give one")
     if files.count(reading.STDIN) > 1:
         raise InputError("- (standard input) can be read only once; name it once")
     reading.note({"text": "", "kind": kind, "date": date})  # a wrong option is said before anything is loaded
+    if whole and (len(files) != 1 or kind or date):
+        raise InputError("--encounters takes one folder or manifest, without --kind and --date")
     extractor = _load(setting, "separate", "M43.0", patterns)
-    failed = 0
-    for number, file in enumerate(files):
-        try:
-            decoded = reading.read(file)
-        except InputError as error:
-            typer.echo(f"parsnlp: {error}", err=True)
+    failed = number = 0
+    found = charts.encounters(Path(files[0])) if whole else (_single(file, kind, date) for file in files)
+    for item in found:
+        if isinstance(item, Failed):
+            _say_failure(item)
             failed += 1
             continue
-        if decoded.notice:
-            typer.echo(f"parsnlp: {decoded.notice}", err=True)
-        name = "stdin" if file == reading.STDIN else Path(file).stem
-        note = reading.note({"id": name, "text": decoded.text, "kind": kind, "date": date})
-        result, texts = extractor.extract(note), {note.id: note.text}
+        for notice in item.notices:
+            typer.echo(f"parsnlp: {notice}", err=True)
+        result, texts = extractor.extract_encounter(item.notes), {note.id: note.text for note in item.notes}
         if as_json:
             sys.stdout.buffer.write(letters.build(result, texts).model_dump_json().encode("utf-8") + b"\n")
         else:
             written = letters.letter(result, "markdown" if markdown else "text", texts)
             typer.echo(("\n" if number else "") + terminal.harmless(written))
+        number += 1
     if failed:
-        raise typer.Exit(MISUSE if failed == len(files) else SOME_FAILED)
+        raise typer.Exit(SOME_FAILED if number else MISUSE)
+
+
+def _single(file: str, kind: str | None, date: str | None) -> Encounter | Failure:
+    """One note as an encounter of its own."""
+    from parsnlp.interfaces import reading
+    from parsnlp.interfaces.encounters import Encounter
+
+    try:
+        decoded = reading.read(file)
+    except InputError as error:
+        return reading.Failure(file, str(error).removeprefix(f"{file}: "))
+    name = "stdin" if file == reading.STDIN else Path(file).stem
+    note = reading.note({"id": name, "text": decoded.text, "kind": kind, "date": date})
+    return Encounter(name, file, (note,), (decoded.notice,) if decoded.notice else ())
 
 
 @app.command()
