@@ -202,12 +202,14 @@ class LayoutWords:
     """Words of the language that layout needs, from `patterns/layout.yaml`.
 
     `abbreviations`: lower-case words, without their full stop, after which a full stop ends no sentence.
-    `open_endings`: words that cannot end a line item. `before_levels`: those of them that want a level after them.
+    `short_words`: words that are no abbreviations, however short. `open_endings`: words that cannot end a line item;
+    `before_levels`: those of them that want a level after them.
     """
 
     abbreviations: frozenset[str] = frozenset()
     open_endings: frozenset[str] = frozenset()
     before_levels: frozenset[str] = frozenset()
+    short_words: frozenset[str] = frozenset()
 
 
 NO_WORDS = LayoutWords()
@@ -349,11 +351,7 @@ def _cuts(text: str, start: int, end: int, words: LayoutWords) -> list[int]:
                 continue
             if not word and match.start() - body <= 2:
                 continue  # the marker "1." of a list
-            if (
-                following[:1].islower()
-                and (len(token) <= 4 and token not in ("disc", "slip", "pars", "seen", "spur"))
-                and token
-            ):
+            if following[:1].islower() and 0 < len(token) <= 4 and token not in words.short_words:
                 continue  # an abbreviation of the writer's own
         elif match.group()[0] == "?" and _ANSWER.match(text, at):
             continue

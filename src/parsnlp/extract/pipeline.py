@@ -198,11 +198,9 @@ class Pipeline:
         self.targets = Matcher(self.rules.folder("targets"), longest=False)
         self.index = Index(rule for rule in self.rules.rules if rule.folder != "sections")
         words = self.rules.tables["layout"]
-        self.words = LayoutWords(
-            frozenset(words["abbreviations"]), frozenset(words["open_endings"]), frozenset(words["before_levels"])
-        )
+        names = ("abbreviations", "open_endings", "before_levels", "short_words")
+        self.words = LayoutWords(**{name: frozenset(words[name]) for name in names})
         self._nlp: Language | None = None
-        self._docs = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {"rules": self.rules}
