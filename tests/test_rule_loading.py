@@ -274,7 +274,11 @@ def test_the_hash_changes_with_a_table_and_with_a_file_name(tmp_path: Path) -> N
         rules.load(ours(tmp_path / "1", GOOD)).hash,
         rules.load(ours(tmp_path / "2", GOOD, "targets/theirs.yaml")).hash,
         rules.load(
-            ours(tmp_path / "1", "abbreviations: [dr]\nopen_endings: [a]\nbefore_levels: [at]\n", "layout.yaml")
+            ours(
+                tmp_path / "1",
+                "abbreviations: [dr]\nopen_endings: [a]\nbefore_levels: [at]\nshort_words: [disc]\n",
+                "layout.yaml",
+            )
         ).hash,
     }
     assert len(hashes) == 3
