@@ -101,7 +101,7 @@ def _least(texts: _Texts | None) -> _Texts:
 # --- how telling a text is ------------------------------------------------------------------------------------------
 
 _EDGE_OF_NOTHING = re.compile(f"^{EDGE}(?![a-z0-9])|(?<![a-z0-9]){EDGE}$")
-_RATES = [0.08**letters for letters in range(400)]  # how often so many letters stand together, roughly
+_SHARE = 0.08  # of a note's characters, that one letter is, roughly
 
 
 @lru_cache(maxsize=50_000)
@@ -118,7 +118,7 @@ def _told(text: str, common: str) -> int:
 def _rarest(texts: _Texts, common: str) -> tuple[float, ...]:
     """The more the least telling text tells (four letters are enough) and the rarer all are, the less."""
     told = [_told(text, common) for text in texts]
-    return -min(4, min(told)), sum(_RATES[letters] for letters in sorted(told)) + 2e-6 * len(texts)
+    return -min(4, min(told)), sum(_SHARE**letters for letters in sorted(told)) + 2e-6 * len(texts)
 
 
 @lru_cache(maxsize=50_000)

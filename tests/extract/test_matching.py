@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -36,6 +38,16 @@ def test_a_wording_is_due_wherever_it_matches() -> None:
         if number not in numbers and any(hit.end() > hit.start() for hit in wording.regex.finditer(line))
     ]
     assert missed == []
+
+
+def test_the_first_letters_hide_no_match() -> None:
+    """A wording's expression looks at the first letter alone before all else; it finds what it would find without."""
+    for _, wording in INDEX.wordings:
+        lead = re.match(r"\(\?=\[.*?[^\\]\]\)", wording.regex.pattern) if wording.first_letters else None
+        if lead is not None:
+            plain = re.compile(wording.regex.pattern[lead.end() :])
+            missed = [line for line in LINES if bool(plain.search(line)) is not bool(wording.regex.search(line))]
+            assert missed == [], wording.pattern
 
 
 def test_few_wordings_are_due_in_a_line() -> None:

@@ -323,7 +323,7 @@ def test_batch_interrupted_leaves_nothing(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(source: Path) -> Iterator[batch.Input]:
-        yield batch.Input("x", reading.note({"text": "L5 pars defect"}))
+        yield reading.Encounter("x", "x", (reading.note({"text": "L5 pars defect"}),))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(batch, "inputs", interrupted)
@@ -357,14 +357,14 @@ def test_batch_stops_on_a_real_interrupt(tmp_path: Path) -> None:
 def test_batch_survives_an_error_in_one_note(
     run: Run, folder: Path, tmp_path: Path, extractor: parsnlp.Extractor, monkeypatch: pytest.MonkeyPatch, canary: str
 ) -> None:
-    extract = extractor.extract
+    extract = extractor.extract_encounter
 
-    def failing(note: parsnlp.Note) -> parsnlp.Result:
-        if note.id == "b":
-            raise ValueError(note.text)
-        return extract(note)
+    def failing(notes: Sequence[parsnlp.Note]) -> parsnlp.Result:
+        if notes[0].id == "b":
+            raise ValueError(notes[0].text)
+        return extract(notes)
 
-    monkeypatch.setattr(extractor, "extract", failing)
+    monkeypatch.setattr(extractor, "extract_encounter", failing)
     done = run("batch", folder, "--out", tmp_path / "out.jsonl")
     assert done.exit_code == 3 and "(ValueError)" in done.stderr and canary not in done.stderr
     assert [result["id"] for result in results(tmp_path / "out.jsonl")] == ["sub/a"]

@@ -7,7 +7,7 @@ never there half written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from parsnlp import parallel, writing
 from parsnlp.errors import InputError
 from parsnlp.interfaces import reading
-from parsnlp.interfaces.reading import Failure
+from parsnlp.interfaces.reading import Encounter, Failure
 
 if TYPE_CHECKING:
     from parsnlp.extractor import Extractor
-    from parsnlp.models import Note, Result
+    from parsnlp.models import Result
 
 
 @dataclass(slots=True)
@@ -65,15 +65,6 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
-    """One note to read, where it stands, and a notice of its encoding."""
-
-    where: str
-    note: Note
-    notice: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Done:
     """One result as its line of JSON, and what is counted of it."""
 
@@ -92,17 +83,15 @@ class Reader:
         self.extractor = extractor
         self.text = text
 
-    def __call__(self, item: Input | Failure) -> Done | Failure:
+    def __call__(self, item: Encounter | Failure) -> Done | Failure:
         if isinstance(item, Failure):
             return item
         try:
-            result = with_notice(self.extractor.extract(item.note), item.notice)
+            result = with_notices(self.extractor.extract_encounter(item.notes), item.notices)
             line = result.to_json(text=self.text).encode("utf-8")
         except InputError as error:  # strict release
             return Failure(item.where, str(error))
-        except (
-            Exception
-        ) as error:  # one note must not end the run; its text may be in the message: only the type is told
+        except Exception as error:  # one note must not end the run; its text may be in the message, so not that
             what = type(error).__name__
             return Failure(item.where, f"could not be read by the extractor ({what}); please report this")
         return Done(
@@ -110,7 +99,7 @@ class Reader:
             tuple(code.code for code in result.codes),
             any(code.status == "review" for code in result.codes),
             len(result.queries),
-            item.notice is not None,
+            bool(item.notices),
             result.code_set.stamp,
         )
 
@@ -123,18 +112,20 @@ def run(
     text: bool = True,
     force: bool = False,
     workers: int = 1,
+    items: Iterable[Encounter | Failure] | None = None,
     failed: Callable[[Failure], None],
     step: Callable[[], None] = lambda: None,
 ) -> Tally:
     """Read every note of `source` and write a `Result` a line to `out`, in the order of the inputs.
 
-    `workers`: processes that share the work. `failed` is called for each input that cannot be used, `step` after each input. Raises `InputError` when `source`
-    holds nothing to read or `out` cannot be written.
+    `items`: what to read in place of `source`'s notes one by one, such as its encounters. `workers`: processes that share
+    the work. `failed` is called for each input that cannot be used, `step` after each input. Raises `InputError` when
+    `source` holds nothing to read or `out` cannot be written.
     """
     check_out(source, out, force)
     tally = Tally()
     with writing.replacing(out) as stream:
-        for done in parallel.ordered(Reader(extractor, text), inputs(source), workers):
+        for done in parallel.ordered(Reader(extractor, text), inputs(source) if items is None else items, workers):
             if isinstance(done, Failure):
                 tally.failed += 1
                 failed(done)
@@ -165,11 +156,11 @@ def count(source: Path) -> int:
     return reading.count_rows(source)
 
 
-def inputs(source: Path) -> Iterator[Input | Failure]:
+def inputs(source: Path) -> Iterator[Encounter | Failure]:
     """Every note of a folder (its `.txt` files, sorted) or of a JSON-lines file, or what is wrong with it."""
     if source.is_dir():
         for path in reading.texts(source):
-            yield _file(path, path.relative_to(source).with_suffix("").as_posix())
+            yield reading.single(path, path.relative_to(source).with_suffix("").as_posix())
     elif source.suffix.lower() == ".txt":
         raise InputError(f"{source}: is a single note; use: parsnlp code {source}")
     else:
@@ -177,25 +168,18 @@ def inputs(source: Path) -> Iterator[Input | Failure]:
             yield _from_row(where, row)
 
 
-def _file(path: Path, name: str) -> Input | Failure:
-    try:
-        decoded = reading.read(path)
-        return Input(str(path), reading.note({"id": name, "text": decoded.text}), decoded.notice)
-    except InputError as error:
-        return Failure(str(path), str(error).removeprefix(f"{path}: "))
-
-
-def _from_row(where: str, row: object) -> Input | Failure:
+def _from_row(where: str, row: object) -> Encounter | Failure:
     if isinstance(row, Failure):
         return row
     assert isinstance(row, dict)
     try:
         number = where.rpartition(":")[2]
-        return Input(where, reading.note({**row, "id": row["id"] if row.get("id") is not None else f"row-{number}"}))
+        note = reading.note({**row, "id": row["id"] if row.get("id") is not None else f"row-{number}"})
     except InputError as error:
         return Failure(where, str(error))
+    return Encounter(note.id, where, (note,))
 
 
-def with_notice(result: Result, notice: str | None) -> Result:
-    """The result with the notice of its encoding among its warnings, since its offsets hang on it."""
-    return result.model_copy(update={"warnings": (*result.warnings, notice)}) if notice else result
+def with_notices(result: Result, notices: Sequence[str]) -> Result:
+    """The result with the notices of its encodings among its warnings, since its offsets hang on them."""
+    return result.model_copy(update={"warnings": (*result.warnings, *notices)}) if notices else result

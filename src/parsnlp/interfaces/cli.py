@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from parsnlp.evaluation import Evaluation
     from parsnlp.extractor import Extractor
     from parsnlp.interfaces.batch import Tally
-    from parsnlp.interfaces.encounters import Encounter
-    from parsnlp.interfaces.reading import Failure
+    from parsnlp.interfaces.reading import Encounter, Failure
     from parsnlp.models import Result
     from parsnlp.rules import Example, RuleSet
 
@@ -78,20 +77,17 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
 )
-rules_app = typer.Typer(
-    cls=_Group,
-    help="Look at the rules and run their examples.",
-    rich_markup_mode=None,
-    no_args_is_help=True,
-)
-app.add_typer(rules_app, name="rules")
-codes_app = typer.Typer(
-    cls=_Group,
-    help="The editions of the code set.",
-    rich_markup_mode=None,
-    no_args_is_help=True,
-)
-app.add_typer(codes_app, name="codes")
+
+
+def _group(name: str, help: str) -> typer.Typer:
+    """A group of commands under `name`."""
+    made = typer.Typer(cls=_Group, help=help, rich_markup_mode=None, no_args_is_help=True)
+    app.add_typer(made, name=name)
+    return made
+
+
+rules_app = _group("rules", "Look at the rules and run their examples.")
+codes_app = _group("codes", "The editions of the code set.")
 
 Setting = Annotated[
     str,
@@ -182,12 +178,20 @@ def code(
         raise InputError("- (standard input) can be read only once; name it once")
     reading.note({"text": "", "kind": kind, "date": date})  # a wrong option is said before anything is loaded
     extractor = _load(setting, excludes1, stress_fracture, patterns, strict_release)
-    _say_stamps([date] if date else [], extractor)
+    told: set[str] = set()
     failed = 0
     for file in files:
         try:
             _code_file(
-                extractor, file, len(files) > 1, as_json=as_json, full=full, text=not no_text, kind=kind, date=date
+                told,
+                extractor,
+                file,
+                len(files) > 1,
+                as_json=as_json,
+                full=full,
+                text=not no_text,
+                kind=kind,
+                date=date,
             )
         except InputError as error:
             typer.echo(f"parsnlp: {error}", err=True)
@@ -197,6 +201,7 @@ def code(
 
 
 def _code_file(
+    told: set[str],
     extractor: Extractor,
     file: str,
     several: bool,
@@ -212,9 +217,9 @@ def _code_file(
     decoded = reading.read(file)
     if decoded.notice:
         typer.echo(f"parsnlp: {decoded.notice}", err=True)
-    name = "stdin" if file == reading.STDIN else Path(file).stem
-    note = reading.note({"id": name, "text": decoded.text, "kind": kind, "date": date})
-    result = batch.with_notice(extractor.extract(note, what_if=full), decoded.notice)
+    note = reading.note({"id": _named(file), "text": decoded.text, "kind": kind, "date": date})
+    result = batch.with_notices(extractor.extract(note, what_if=full), [decoded.notice] if decoded.notice else [])
+    _say_stamp(result, told)
     if as_json:
         sys.stdout.buffer.write(result.to_json(text=text).encode("utf-8") + b"\n")
         return
@@ -307,15 +312,17 @@ def query(
         raise InputError("--encounters takes one folder or manifest, without --kind and --date")
     extractor = _load(setting, "separate", "M43.0", patterns)
     failed = number = 0
-    found = charts.encounters(Path(files[0])) if whole else (_single(file, kind, date) for file in files)
+    found = (
+        charts.encounters(Path(files[0]))
+        if whole
+        else (reading.single(file, _named(file), kind=kind, date=date) for file in files)
+    )
     for item in found:
-        if isinstance(item, Failed):
-            _say_failure(item)
+        result = _decided(item, set(), lambda item: extractor.extract_encounter(item.notes))
+        if result is None or isinstance(item, Failed):
             failed += 1
             continue
-        for notice in item.notices:
-            typer.echo(f"parsnlp: {notice}", err=True)
-        result, texts = extractor.extract_encounter(item.notes), {note.id: note.text for note in item.notes}
+        texts = {note.id: note.text for note in item.notes}
         if as_json:
             sys.stdout.buffer.write(letters.build(result, texts).model_dump_json().encode("utf-8") + b"\n")
         else:
@@ -326,18 +333,9 @@ def query(
         raise typer.Exit(SOME_FAILED if number else MISUSE)
 
 
-def _single(file: str, kind: str | None, date: str | None) -> Encounter | Failure:
-    """One note as an encounter of its own."""
-    from parsnlp.interfaces import reading
-    from parsnlp.interfaces.encounters import Encounter
-
-    try:
-        decoded = reading.read(file)
-    except InputError as error:
-        return reading.Failure(file, str(error).removeprefix(f"{file}: "))
-    name = "stdin" if file == reading.STDIN else Path(file).stem
-    note = reading.note({"id": name, "text": decoded.text, "kind": kind, "date": date})
-    return Encounter(name, file, (note,), (decoded.notice,) if decoded.notice else ())
+def _named(file: str) -> str:
+    """The id of a file's note."""
+    return "stdin" if file == "-" else Path(file).stem
 
 
 @app.command()
@@ -372,39 +370,47 @@ def encounter(
     from parsnlp.interfaces import batch as batches
     from parsnlp.interfaces import encounters as charts
     from parsnlp.interfaces import terminal
+
+    extractor = _load(setting, excludes1, stress_fracture, patterns, strict_release)
+    items = charts.encounters(source)
+    if out is not None:
+        text = not no_text
+        tally = batches.run(source, out, extractor, text=text, force=force, items=items, failed=_say_failure)
+        for line in (*tally.lines(), f"written to {out}"):
+            typer.echo(line, err=True)
+        read, failed = tally.notes, tally.failed
+    else:
+        read = failed = 0
+        told: set[str] = set()
+        for item in items:
+            result = _decided(item, told, lambda item: extractor.extract_encounter(item.notes, what_if=full))
+            if result is None:
+                failed += 1
+                continue
+            read += 1
+            console = terminal.console()
+            console.print(f"--- {terminal.harmless(result.id)}", style="bold", soft_wrap=True)
+            terminal.show_lines(console, lines(result, not no_text) if full else summary(result, not no_text))
+    if failed:
+        raise typer.Exit(SOME_FAILED if read else MISUSE)
+
+
+def _decided(item: Encounter | Failure, told: set[str], decide: Callable[[Encounter], Result]) -> Result | None:
+    """What is decided of one encounter, its notices told; None, and told why, where it cannot be."""
     from parsnlp.interfaces.reading import Failure as Failed
 
-    if out is not None:
-        batches.check_out(source, out, force)
-    found = list(charts.encounters(source))
-    extractor = _load(setting, excludes1, stress_fracture, patterns, strict_release)
-    _say_stamps(_last_dates(found), extractor)
-    failed = 0
-    written: list[bytes] = []
-    for item in found:
-        if isinstance(item, Failed):
-            _say_failure(item)
-            failed += 1
-            continue
-        for notice in item.notices:
-            typer.echo(f"parsnlp: {notice}", err=True)
-        try:
-            result = extractor.extract_encounter(item.notes, what_if=full)
-        except InputError as error:  # strict release
-            _say_failure(Failed(item.where, f"encounter {item.id}: {error}"))
-            failed += 1
-            continue
-        written.append(result.to_json(text=not no_text).encode("utf-8") + b"\n")
-        if out is None:
-            console = terminal.console()
-            console.print(f"--- {terminal.harmless(item.id)}", style="bold", soft_wrap=True)
-            terminal.show_lines(console, lines(result, not no_text) if full else summary(result, not no_text))
-    if out is not None:
-        with writing.replacing(out) as stream:
-            stream.writelines(written)
-        typer.echo(f"{len(written)} encounters read, {failed} failed; written to {out}", err=True)
-    if failed:
-        raise typer.Exit(MISUSE if failed == len(found) else SOME_FAILED)
+    if isinstance(item, Failed):
+        _say_failure(item)
+        return None
+    for notice in item.notices:
+        typer.echo(f"parsnlp: {notice}", err=True)
+    try:
+        result = decide(item)
+    except InputError as error:  # strict release
+        _say_failure(Failed(item.where, f"{item.id}: {error}"))
+        return None
+    _say_stamp(result, told)
+    return result
 
 
 @app.command()
@@ -463,7 +469,6 @@ def audit(
 
     reading.note({"text": "", "date": date})  # a wrong option is said before anything is loaded
     extractor = _load(setting, excludes1, stress_fracture, patterns, strict_release)
-    _say_stamps([date] if date else [], extractor)
     notes = []
     for path in _documents(inputs):
         decoded = reading.read(path)
@@ -471,6 +476,7 @@ def audit(
             typer.echo(f"parsnlp: {decoded.notice}", err=True)
         notes.append(reading.note({"id": path, "text": decoded.text, "date": date}))
     result = extractor.audit(notes, [code for code in codes.replace(",", " ").split() if code])
+    _say_stamp(result, set())
     if as_json:
         sys.stdout.buffer.write(result.to_json(text=not no_text).encode("utf-8") + b"\n")
     else:
@@ -500,31 +506,20 @@ def _audit_claims(source: Path, claims: Path, extractor: Extractor, as_json: boo
 
     claimed = charts.claims(claims)
     clean = standing = failed = 0
-    found = list(charts.encounters(source))
-    _say_stamps(_last_dates(found), extractor)
-    for item in found:
-        if isinstance(item, Failed):
-            _say_failure(item)
-            failed += 1
-            continue
-        codes = claimed.pop(item.id, None)
-        if codes is None:
-            _say_failure(Failed(item.where, f"encounter {item.id}: {claims} holds no claim of it"))
-            failed += 1
-            continue
-        for notice in item.notices:
-            typer.echo(f"parsnlp: {notice}", err=True)
-        try:
-            result = extractor.audit(item.notes, codes)
-        except InputError as error:  # strict release
-            _say_failure(Failed(item.where, f"encounter {item.id}: {error}"))
+    told: set[str] = set()
+    for item in charts.encounters(source):
+        codes = () if isinstance(item, Failed) else claimed.pop(item.id, None)
+        if codes is None and not isinstance(item, Failed):
+            item = Failed(item.where, f"encounter {item.id}: {claims} holds no claim of it")
+        result = _decided(item, told, lambda item, codes=codes or (): extractor.audit(item.notes, codes))  # type: ignore[misc]
+        if result is None:
             failed += 1
             continue
         standing, clean = standing + bool(result.edits), clean + (not result.edits)
         if as_json:
             sys.stdout.buffer.write(result.to_json(text=text).encode("utf-8") + b"\n")
         else:
-            typer.echo(terminal.harmless(f"--- {item.id}: claimed {', '.join(codes) or 'nothing'}"))
+            typer.echo(terminal.harmless(f"--- {result.id}: claimed {', '.join(codes or ()) or 'nothing'}"))
             for line in _audited(result, text):
                 typer.echo(terminal.harmless(line))
     for name in claimed:
@@ -609,22 +604,12 @@ def batch(
         raise typer.Exit(SOME_FAILED)
 
 
-def _last_dates(found: Iterable[Encounter | Failure]) -> list[str]:
-    """The date that counts of each encounter that has one: its last document's."""
-    from parsnlp.interfaces.reading import Failure as Failed
-
-    dates = [[note.date for note in item.notes if note.date] for item in found if not isinstance(item, Failed)]
-    return [max(each) for each in dates if each]
-
-
-def _say_stamps(dates: Iterable[str], extractor: Extractor) -> None:
-    """Tell, once each, how the edition used stands to dates that none covers."""
-    from parsnlp.coding import icd10cm
-
-    releases = extractor.ruleset.tables["codes"]["releases"]
-    for stamp in dict.fromkeys(icd10cm.standing(date, releases) for date in dates):
-        if stamp and not extractor.strict_release:
-            typer.echo(f"parsnlp: {stamp}", err=True)
+def _say_stamp(result: Result, told: set[str]) -> None:
+    """Tell, once a run, how the edition used stands to a date that none covers."""
+    stamp = result.code_set.stamp
+    if stamp and stamp not in told:
+        told.add(stamp)
+        typer.echo(f"parsnlp: {stamp}", err=True)
 
 
 def _say_failure(failure: Failure) -> None:
@@ -904,9 +889,6 @@ def codes_import(
       parsnlp codes import tabular-2027.xml --name FY2027 \\
           --from 2026-10-01 --to 2027-09-30
     """
-    import hashlib
-    import json
-
     from parsnlp.coding import icd10cm
     from parsnlp.coding import tabular as tables
     from parsnlp.interfaces import reading
@@ -924,24 +906,7 @@ def codes_import(
     target = place / f"icd10cm-{valid_from}.json"
     if target.exists() and not force:
         raise InputError(f"{target}: imported already; --force replaces it")
-    data = reading.content(tabular)
-    part = tables.parse(data, str(tabular))
-    newest = json.loads(icd10cm.shipped()[-1])
-    digest = hashlib.sha256(data).hexdigest()
-    header = {
-        "id": f"icd10cm-{valid_from}",
-        "title": f"ICD-10-CM Tabular List of Diseases and Injuries, {name}",
-        "date": valid_from,
-        "valid_from": valid_from,
-        "valid_to": valid_to,
-        "source": f"tabular XML given by the user ({tabular.name})",
-        "sha256": digest,
-        "codes_verified": True,
-        "notes_verified": True,
-        "verification": "read from that XML; it was not compared with another copy",
-        "generator": "parsnlp codes import",
-    }
-    text = tables.render(header, part, newest["icd9"], newest["drg"])
+    text = tables.given(reading.content(tabular), tabular.name, name, valid_from, valid_to)
     before = icd10cm.editions()[-1]
     made = icd10cm.read(text)
     place.mkdir(parents=True, exist_ok=True)

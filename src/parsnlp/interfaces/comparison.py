@@ -83,7 +83,7 @@ def _notes(on: Path) -> tuple[dict[str, tuple[str, ...]] | None, Encounters]:
     for item in batch.inputs(on):
         if isinstance(item, Failure):
             raise InputError(f"{item.where}: {item.says}")
-        encounters[item.note.id] = [item.note]
+        encounters[item.id] = list(item.notes)
     return None, encounters
 
 

@@ -12,29 +12,14 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from parsnlp.errors import InputError
 from parsnlp.interfaces import reading
-from parsnlp.interfaces.reading import Failure
-
-if TYPE_CHECKING:
-    from parsnlp.models import Note
+from parsnlp.interfaces.reading import Encounter, Failure
 
 MANIFESTS = (".csv", ".tsv", ".jsonl")
 _Rows = list[tuple[str, Mapping[str, object]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Encounter:
-    """The documents of one encounter. `where`: its folder or manifest row. `notices`: of encodings assumed."""
-
-    id: str
-    where: str
-    notes: tuple[Note, ...]
-    notices: tuple[str, ...] = ()
 
 
 def encounters(source: Path) -> Iterator[Encounter | Failure]:

@@ -56,6 +56,26 @@ class Failure:
     says: str
 
 
+@dataclass(frozen=True, slots=True)
+class Encounter:
+    """Notes that are decided on together, perhaps only one. `where` they stand. `notices`: of encodings assumed."""
+
+    id: str
+    where: str
+    notes: tuple[Note, ...]
+    notices: tuple[str, ...] = ()
+
+
+def single(path: str | Path, name: str, **fields: str | None) -> Encounter | Failure:
+    """One file's note as an encounter of its own, or what is wrong with it."""
+    try:
+        decoded = read(path)
+        made = note({"id": name, "text": decoded.text, **fields})
+    except InputError as error:
+        return Failure(str(path), str(error).removeprefix(f"{path}: "))
+    return Encounter(name, str(path), (made,), (decoded.notice,) if decoded.notice else ())
+
+
 def read(path: str | Path) -> Decoded:
     """The text of a file, or of standard input for "-".
 
