@@ -35,13 +35,12 @@ def extractor() -> parsnlp.Extractor:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, extractor: parsnlp.Extractor) -> Run:
     """Invoke the program in this process; the default extractor is loaded once for all tests."""
-    load = cli._load
+    load = parsnlp.extractor.load
 
     def loaded(*options: Any) -> parsnlp.Extractor:
-        usual = ("outpatient", "separate", "M43.0", None, False)
-        return extractor if options == usual[: len(options)] else load(*options)
+        return extractor if options == ("outpatient", "separate", "M43.0", None, False) else load(*options)
 
-    monkeypatch.setattr(cli, "_load", loaded)
+    monkeypatch.setattr(parsnlp.extractor, "load", loaded)
 
     def run(*arguments: str | Path, stdin: bytes | None = None) -> Any:
         return CliRunner().invoke(cli.app, [str(argument) for argument in arguments], input=stdin, prog_name="parsnlp")

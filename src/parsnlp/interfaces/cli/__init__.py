@@ -1,0 +1,11 @@
+"""The program `parsnlp`: a module for each group of its commands."""
+
+from parsnlp.interfaces.cli import batch, measure, notes, reference, rules
+from parsnlp.interfaces.cli.common import app
+
+__all__ = ["app", "batch", "main", "measure", "notes", "reference", "rules"]
+
+
+def main() -> None:
+    """The entry point of the program `parsnlp`."""
+    app(prog_name="parsnlp")
