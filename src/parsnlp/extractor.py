@@ -183,6 +183,7 @@ class Extractor:
                     kind_inferred=anchored and note.kind is None and document.reading.kind is not None,
                     date=note.date,
                     author=note.author,
+                    patient=note.patient,
                     length=len(note.text),
                 )
                 for note, document in zip(notes, documents, strict=True)

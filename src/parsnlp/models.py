@@ -16,6 +16,7 @@ Condition = Literal["spondylolysis", "spondylolisthesis", "traumatic_fracture"]
 Assertion = Literal["affirmed", "negated", "uncertain", "hypothetical", "historical", "family", "generic"]
 Setting = Literal["outpatient", "inpatient"]
 Status = Literal["suggested", "review"]
+ServiceStatus = Literal["done", "ordered", "planned", "declined", "failed"]
 DocumentedBy = Literal["provider", "imaging"]
 
 SCHEMA_VERSION = "1.0"
@@ -34,6 +35,7 @@ class Note(_Model):
     `text`: the note, any `str`. `id`: the caller's name for it. `kind`: radiology, consult, progress, ed, discharge,
     operative, pt, chiro, order, problem_list, telephone, letter, scribe; inferred when absent. `date`: ISO date of the
     encounter or document. `setting`: outpatient or inpatient, over the extractor's. `author`: role, such as provider.
+    `encounter`, `patient`: the caller's names for them; neither decides anything.
     """
 
     text: str = Field(repr=False)
@@ -43,6 +45,7 @@ class Note(_Model):
     setting: Setting | None = None
     author: str | None = None
     encounter: str | None = None
+    patient: str | None = None
 
     @field_validator("date")
     @classmethod
@@ -214,6 +217,29 @@ class Care(_Model):
     text: str = Field(repr=False)
 
 
+class Service(_Model):
+    """A service for the spine that the chart documents, whatever became of it, and the diagnoses it supports.
+
+    `kind`: imaging, bracing, physical_therapy, injection, pars_repair, fusion, bone_stimulator. `status`: done (also
+    under way), ordered, planned, declined, failed. `modality`, `region`: of imaging, as in `Imaging`. `supports`: the
+    conditions that the chart gives it for, with `codes` suggested for these and, in `trail`, how they are tied.
+    `procedures`: numbers from the caller's own table.
+    """
+
+    kind: str
+    status: ServiceStatus
+    modality: str | None = None
+    region: str | None = None
+    supports: tuple[Condition, ...] = ()
+    codes: tuple[str, ...] = ()
+    procedures: tuple[str, ...] = ()
+    document: str
+    start: int
+    end: int
+    text: str = Field(repr=False)
+    trail: tuple[Step, ...] = ()
+
+
 class Edit(_Model):
     """What a claim with these codes would hit, and what would mend it. `severity`: error, warning or info."""
 
@@ -275,7 +301,7 @@ class RuleSetInfo(_Model):
 
 
 class Document(_Model):
-    """A document that was read: its id, kind, date, author's role and length in code points.
+    """A document that was read: its id, kind, date, author's role, patient and length in code points.
 
     `kind_inferred`: nobody told the kind, its title and headings did; they are looked at only in a record with findings.
     """
@@ -285,6 +311,7 @@ class Document(_Model):
     kind_inferred: bool = False
     date: str | None = None
     author: str | None = None
+    patient: str | None = None
     length: int = 0
 
 
@@ -302,6 +329,7 @@ class Result(_Model):
     conditions: tuple[NoteCondition, ...] = ()
     imaging: tuple[Imaging, ...] = ()
     conservative_care: tuple[Care, ...] = ()
+    services: tuple[Service, ...] = ()
     edits: tuple[Edit, ...] = ()
     queries: tuple[Query, ...] = ()
     checklist: tuple[ChecklistItem, ...] = ()

@@ -26,7 +26,7 @@ KINDS = (
     "radiology", "consult", "progress", "ed", "discharge", "operative", "pt", "chiro", "order", "problem_list",
     "telephone", "letter", "scribe",
 )  # fmt: skip
-_FIELDS = ("setting", "kind", "date", "author", "encounter")
+_FIELDS = ("setting", "kind", "date", "author", "encounter", "patient")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _MARKS = (  # UTF-32's little-endian mark begins with UTF-16's, so it comes first
@@ -126,7 +126,7 @@ def decode(data: bytes, where: str) -> Decoded:
 
 
 def note(fields: Mapping[str, object]) -> Note:
-    """A `Note` from loose fields: `text`, and optionally `id`, `setting`, `kind`, `date`, `author`, `encounter`.
+    """A `Note` from loose fields: `text`, and optionally `id`, `setting`, `kind`, `date`, `author`, `encounter`, `patient`.
 
     Other fields are ignored, null counts as absent; lone surrogates, which no file can hold, become U+FFFD.
     Raises `InputError` naming the field, never showing its value.
