@@ -81,7 +81,7 @@ class Extractor:
     def extract_encounter(self, notes: Sequence[Note], *, exhaustive: bool = False, what_if: bool = False) -> Result:
         """Read all documents of one encounter and decide on them together.
 
-        Where all have dates they are read in the order of these, whatever order they are given in.
+        Those with dates are read in the order of these, whatever order they are given in.
 
         Raises `InputError` for no notes, or two notes of one id.
         """
@@ -95,8 +95,9 @@ class Extractor:
         ids = [note.id for note in notes]
         if len(set(ids)) < len(ids):
             raise InputError("two notes of one encounter have the same id; give each document its own")
-        if all(note.date for note in notes):
-            notes = sorted(notes, key=lambda note: (note.date or "", note.id))  # then no given order matters
+        # Dated documents are read in the order of their dates, whatever order they are given in; an undated one stays put.
+        dated = iter(sorted((note for note in notes if note.date), key=lambda note: (note.date or "", note.id)))
+        notes = [next(dated) if note.date else note for note in notes]
         setting = next((note.setting for note in notes if note.setting), self.setting)
         readings = self._readings(notes, exhaustive)
         documents = [

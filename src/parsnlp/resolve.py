@@ -130,8 +130,9 @@ def _resolve(record: Record, condition: Condition, found: list[Found]) -> Resolv
         affirmed, conflict = p_a4(record, affirmed, denied, steps)
         if conflict:
             flags.add("conflict")
+    healed: list[Found] = []
     if affirmed:
-        affirmed = p_a5_newer(record, affirmed, found, steps)
+        affirmed, healed = p_a5_newer(record, affirmed, found, steps)
     if affirmed:
         others = [item for item in found if item.assertion in ("uncertain", "hypothetical", "historical")]
         if others:
@@ -147,6 +148,8 @@ def _resolve(record: Record, condition: Condition, found: list[Found]) -> Resolv
     assertion, deciding = _lesser(left)
     if assertion == "affirmed":
         assertion = "negated"  # all that affirm it are withdrawn (P-A4)
+    elif healed:
+        assertion, deciding = "historical", healed
     elif any(item.assertion == "affirmed" for item in found) and denied:
         assertion, deciding = "negated", denied
     resolved = Resolved(condition, assertion, found, deciding, steps, flags=flags)
@@ -176,8 +179,13 @@ def p_a4_withdrawn(record: Record, affirmed: list[Found], steps: list[Step]) -> 
     return [item for item in affirmed if "withdrawn" not in item.flags]
 
 
-def p_a5_newer(record: Record, affirmed: list[Found], found: list[Found], steps: list[Step]) -> list[Found]:
-    """P-A5 with P-A4: a newer study that finds it healed or resolved holds for the present state."""
+def p_a5_newer(
+    record: Record, affirmed: list[Found], found: list[Found], steps: list[Step]
+) -> tuple[list[Found], list[Found]]:
+    """P-A5 with P-A4: a newer study that finds it healed or resolved holds for the present state.
+
+    What still affirms it, and the mentions that find it healed where nothing does.
+    """
     healed = [item for item in found if item.assertion == "historical" and item.ruling.rule == "P-A5"]
     dropped: set[object] = set()
     for kind, (item, *_) in _kinds(affirmed).items():
@@ -194,7 +202,8 @@ def p_a5_newer(record: Record, affirmed: list[Found], found: list[Found], steps:
                     )
                 )
                 break
-    return [item for item in affirmed if _kind(item) not in dropped]
+    kept = [item for item in affirmed if _kind(item) not in dropped]
+    return kept, [] if kept else healed
 
 
 def _definite(item: Found) -> bool:
@@ -215,8 +224,8 @@ def _lesser(found: Sequence[Found]) -> tuple[Assertion, list[Found]]:
         settles = [
             item
             for item in negated
-            if _authority(item) >= _authority(last)
-            and (item.document, item.mention.start) > (last.document, last.mention.start)
+            if (item.document, item.mention.start) > (last.document, last.mention.start)
+            and (_authority(item) >= _authority(last) or _newer(item, last) is item or _filed_after(item, last))
             and _compatible(last, item)
         ]
         return ("negated", settles) if settles else ("uncertain", uncertain)
@@ -372,6 +381,9 @@ def _winner(item: Found, denial: Found) -> tuple[Found | None, str]:
         return denial, "the provider's own statement overrules the report it quotes"
     if "overrule" in item.flags and "overrule" not in denial.flags:
         return item, "the provider overrules the reading"
+    if {"provider", "not_provider"} <= item.flags | denial.flags:
+        provider = item if "provider" in item.flags else denial
+        return provider, "the provider's statement outweighs one of an author who establishes no diagnosis"
     newer = _newer(item, denial)
     if newer is not None:
         if newer is denial:
@@ -385,10 +397,16 @@ def _winner(item: Found, denial: Found) -> tuple[Found | None, str]:
 
 
 def _newer(one: Found, other: Found) -> Found | None:
-    """The later of two dated statements, or None when their dates do not settle it."""
+    """The later of two dated statements, or None when their dates do not settle it.
+
+    An assessment is as new as its document, where another document has the other statement.
+    """
     a, b = one.date, other.date
     if a is not None and b is not None and _apart(a, b):
         return one if a > b else other
+    for late, early in ((one, other), (other, one)):
+        if _authority(late) >= 3 and late.date is None and _filed_after(late, early):
+            return late
     for late, early in ((one, other), (other, one)):
         if "now" not in late.flags or "before" in late.flags or "now" in early.flags:
             continue
@@ -398,6 +416,12 @@ def _newer(one: Found, other: Found) -> Found | None:
         if after and late.documented_by == "imaging" and _authority(early) < 3:
             return late
     return None
+
+
+def _filed_after(late: Found, early: Found) -> bool:
+    """Whether the document of one statement is dated after the other statement's, or the study it tells of."""
+    before = early.date or early.filed
+    return late.document != early.document and late.filed is not None and before is not None and late.filed > before
 
 
 def _apart(a: When, b: When) -> bool:

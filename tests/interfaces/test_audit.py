@@ -58,7 +58,7 @@ def test_two_documents_are_one_encounter(tmp_path: Path) -> None:
 def test_json_without_text(visit: Path) -> None:
     status, shown = audit(str(visit), "--codes", "M43.16", "--json", "--no-text")
     assert status == 1 and "bilateral L5" not in shown
-    assert {edit["kind"] for edit in json.loads(shown)["edits"]} == {"slip_code_for_lysis_only", "missing_code"}
+    assert {edit["kind"] for edit in json.loads(shown)["edits"]} == {"slip_code_for_lysis_only"}
 
 
 def test_misuse_is_one_clear_line(tmp_path: Path) -> None:

@@ -36,10 +36,18 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
+    """What is wrong with a code. `instead`: the code that the record supports in its place."""
+
     kind: str
     says: str
     fix: str
     evidence: tuple[Span, ...] = ()
+    instead: str | None = None
+
+
+def _use(kind: str, says: str, draft: Draft) -> _Verdict:
+    """A code for which the record supports another one."""
+    return _Verdict(kind, says, f"use {draft.code}", tuple(draft.evidence[:2]), draft.code)
 
 
 def typed_codes(book: CodeBook, record: Record) -> list[Claimed]:
@@ -88,13 +96,17 @@ def p_x3(
 ) -> list[Edit]:
     """Every edit that a claim, or the codes typed in the notes, would hit, with what would mend it."""
     found: list[Edit] = []
-    for group in (claim, typed):
-        for item in group:
-            verdict = _verdict(book, record, conditions, assigned, item.code)
-            if verdict is not None:
-                found.append(_edit(item, verdict))
-        found += _pairs(book, group)
     held = {item.code[:5] for item in claim}
+    for group in (claim, typed):
+        verdicts = [(item, _verdict(book, record, conditions, assigned, item.code)) for item in group]
+        pairs = [_proven(edit, verdicts) for edit in _pairs(book, group)]
+        paired = {(edit.kind, code) for edit in pairs for code in edit.codes}
+        for item, verdict in verdicts:
+            if verdict is not None and (verdict.kind, item.code) not in paired:
+                found.append(_edit(item, verdict))
+            if verdict is not None and verdict.instead and group is claim:
+                held.add(verdict.instead[:5])  # its edit asks for this code already
+        found += pairs
     for draft in assigned.drafts if claim else ():
         if draft.code[:5] not in held and not any(code[:3] == draft.code[:3] and code[0] == "S" for code in held):
             verdict = _Verdict(
@@ -105,6 +117,14 @@ def p_x3(
             )
             found.append(_edit(Claimed(draft.code, draft.code), verdict, severity="warning"))
     return list({(edit.kind, edit.codes, edit.evidence): edit for edit in found}.values())
+
+
+def _proven(pair: Edit, verdicts: Sequence[tuple[Claimed, _Verdict | None]]) -> Edit:
+    """An Excludes1 pair with what the record has to say of it, where a code of it was judged for the same reason."""
+    for item, verdict in verdicts:
+        if verdict is not None and verdict.kind == pair.kind and item.code in pair.codes:
+            return pair.model_copy(update={"evidence": (*pair.evidence, *verdict.evidence), "fix": verdict.fix})
+    return pair
 
 
 def _edit(item: Claimed, verdict: _Verdict, severity: str = "error") -> Edit:
@@ -126,7 +146,9 @@ def _verdict(
     edition = book.edition
     legacy = edition.legacy(code)
     if legacy is not None:
-        return _Verdict("icd9", "an ICD-9-CM code, not valid since October 1 2015", "replace it by the ICD-10-CM code")
+        says = "an ICD-9-CM code, not valid since October 1 2015"
+        heir = next((d for d in assigned.drafts if d.code.startswith(tuple(legacy.successors))), None)
+        return _use("icd9", says, heir) if heir else _Verdict("icd9", says, "replace it by the ICD-10-CM code")
     if not edition.carries(code):
         shape = re.fullmatch(r"[A-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?", code)
         return None if shape else _Verdict("unknown_code", "not of the form of an ICD-10-CM code", "correct the code")
@@ -160,48 +182,27 @@ def _against_record(
     if code == book.families["congenital"]:
         acquired = [d for c, d in suggested.items() if c.startswith("M43")]
         if acquired:
-            return _Verdict(
-                "congenital_not_documented",
-                "nothing in the record calls the condition congenital",
-                f"use {acquired[0].code}",
-                _proof(acquired[0]),
+            return _use(
+                "congenital_not_documented", "nothing in the record calls the condition congenital", acquired[0]
             )
         return _unsupported(record, conditions, ("spondylolysis", "spondylolisthesis"))
     if code.startswith(_INJURIES):
         injuries = [d for c, d in suggested.items() if c.startswith(_INJURIES)]
         same = next((d for d in injuries if d.code[:-1] == code[:-1]), None)
         if same is not None:
-            return _Verdict(
-                "seventh_character_wrong", "the record supports another phase of care", f"use {same.code}", _proof(same)
-            )
+            return _use("seventh_character_wrong", "the record supports another phase of care", same)
         if injuries:
-            return _Verdict(
-                "wrong_injury_code",
-                "the record supports another injury code",
-                f"use {injuries[0].code}",
-                _proof(injuries[0]),
-            )
+            return _use("wrong_injury_code", "the record supports another injury code", injuries[0])
         if lysis is not None and any("stress" in causes(found) for found in lysis.deciding):
-            return _Verdict(
-                "s_code_for_stress",
-                "an injury code for a stress fracture without trauma",
-                f"use {lysis.code}",
-                _proof(lysis),
-            )
+            return _use("s_code_for_stress", "an injury code for a stress fracture without trauma", lysis)
         if lysis is not None:
-            return _Verdict(
-                "s_code_for_chronic",
-                "an injury code for an established pars defect",
-                f"use {lysis.code}",
-                _proof(lysis),
-            )
+            return _use("s_code_for_chronic", "an injury code for an established pars defect", lysis)
         return _unsupported(record, conditions, ("traumatic_fracture",))
     if code.startswith(book.families["fatigue_fracture"]) and lysis is not None:
-        return _Verdict(
+        return _use(
             "policy_choice",
             "a fatigue-fracture code; this policy codes stress fractures of the pars as spondylolysis",
-            f"use {lysis.code}",
-            _proof(lysis),
+            lysis,
         )
     return None
 
@@ -220,28 +221,18 @@ def _acquired(
     )
     if own is not None:
         if code.endswith(str(book.tables["unspecified_site"])):
-            return _Verdict(
-                "unspecified_code_site_documented",
-                "an unspecified site where the record documents one",
-                f"use {own.code}",
-                _proof(own),
-            )
-        return _Verdict("wrong_site", "the record supports another site", f"use {own.code}", _proof(own))
+            return _use("unspecified_code_site_documented", "an unspecified site where the record documents one", own)
+        return _use("wrong_site", "the record supports another site", own)
     inborn = suggested.get(book.families["congenital"])
     if inborn is not None:
-        return _Verdict(
-            "excludes1_q76",
-            f"Excludes1 with {inborn.code}, which the record supports",
-            f"use {inborn.code}",
-            _proof(inborn),
-        )
+        return _use("excludes1_q76", f"Excludes1 with {inborn.code}, which the record supports", inborn)
     if other is not None:
         kind = "slip_code_for_lysis_only" if condition == "spondylolisthesis" else "lysis_code_for_slip_only"
         named = {
             "spondylolisthesis": "a slip code where only a pars defect is documented",
             "spondylolysis": "a pars defect code where only a slip is documented",
         }
-        return _Verdict(kind, named[condition], f"use {other.code}", _proof(other))
+        return _use(kind, named[condition], other)
     return _unsupported(record, conditions, (condition,))
 
 
@@ -257,10 +248,6 @@ def _unsupported(record: Record, conditions: Sequence[Resolved], wanted: Sequenc
         "remove the code, or ask the provider",
         spans,
     )
-
-
-def _proof(draft: Draft) -> tuple[Span, ...]:
-    return tuple(draft.evidence[:2])
 
 
 def _pairs(book: CodeBook, group: Sequence[Claimed]) -> Iterator[Edit]:

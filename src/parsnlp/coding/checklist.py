@@ -51,7 +51,9 @@ def _items(
                 f"{item.condition}: the assessment names the site that imaging shows",
                 f"Imaging names a level for the {item.condition}; which site does the assessment name?",
             )
-    spans = tuple(Span(document=c.document, start=c.start, end=c.end, text=c.text) for c in care)
+    # Only where the conditions are spoken of: a document of the record may be about another problem altogether.
+    about = {record.documents[found.document].note.id for item in conditions for found in item.found}
+    spans = tuple(Span(document=c.document, start=c.start, end=c.end, text=c.text) for c in care if c.document in about)
     yield _item(
         "conservative_care",
         spans,

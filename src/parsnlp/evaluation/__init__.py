@@ -92,7 +92,9 @@ def _evaluate(
         result = separate.extract_encounter(notes)
         engine = result.engine
         again = strict.extract_encounter(notes) if strict and row.strict_codes is not None else None
-        scorer.add(Scored(row, result, again))
+        claims = (row.claim, row.corrected_claim)
+        audited = [None if claim is None else separate.audit(notes, claim).edits for claim in claims]
+        scorer.add(Scored(row, result, again, *audited))
     ruleset = extractor.ruleset
     return scorer.evaluation(
         gold=name,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, get_args
 
-from parsnlp.evaluation.gold import GoldNote
-from parsnlp.models import Condition, NoteCondition, Result
+from parsnlp.evaluation.gold import GoldEdit, GoldNote
+from parsnlp.models import Condition, Edit, NoteCondition, Result
 
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 ATTRIBUTES = ("levels", "laterality", "chronicity", "grade", "etiology", "direction")
@@ -26,11 +26,16 @@ _NO_CARE = frozenset({"operative", "discharge"})
 
 
 class Scored(NamedTuple):
-    """A gold row and what the extractor said of its note: `result` under `separate`, `strict` under `strict`."""
+    """A gold row and what the extractor said of its note: `result` under `separate`, `strict` under `strict`.
+
+    `audited`, `corrected`: the edits that the row's claim, and its mended claim, hit.
+    """
 
     gold: GoldNote
     result: Result
     strict: Result | None = None
+    audited: tuple[Edit, ...] | None = None
+    corrected: tuple[Edit, ...] | None = None
 
 
 class Mention(Protocol):
@@ -99,6 +104,16 @@ def positive(result: Result) -> dict[Condition, NoteCondition]:
     return {
         item.condition: item for item in result.conditions if item.assertion == "affirmed" or item.condition in coded
     }
+
+
+def match_edits(gold: Sequence[GoldEdit], got: Sequence[Edit]) -> tuple[list[GoldEdit], list[Edit]]:
+    """The gold edits that were not raised, and the edits raised beyond them: same kind, and the gold code among the codes.
+
+    One edit raised twice, for a claim's code and for the same code typed in a note, may stand twice in gold or once.
+    """
+    missed = [edit for edit in gold if not any(edit.kind == one.kind and edit.code in one.codes for one in got)]
+    spurious = [one for one in got if not any(edit.kind == one.kind and edit.code in one.codes for edit in gold)]
+    return missed, spurious
 
 
 def scored_for_care(gold: GoldNote) -> bool:

@@ -63,10 +63,20 @@ class GoldAttributes(Frozen):
     direction: str | None = None
 
 
+class GoldEdit(Frozen, populate_by_name=True):
+    """An edit that a claim should hit. `other`, "with" in the file: the second code of a pair."""
+
+    code: str
+    kind: str
+    other: str | None = Field(default=None, alias="with")
+
+
 class GoldNote(Frozen, extra="ignore"):
     """One row of a gold file with the text of its note, or with the documents of its encounter.
 
-    `line`: the row's place in the file, from 1. `phenomenon`: what a test sentence tries.
+    `line`: the row's place in the file, from 1. `phenomenon`: what a test sentence tries. `claim`: codes to audit, with
+    the edits these should hit (`claim_edits`), the mended claim and what it may still hit, and what the codes typed in
+    the notes hit under either.
     """
 
     id: str
@@ -86,6 +96,11 @@ class GoldNote(Frozen, extra="ignore"):
     conservative_care: tuple[str, ...] | None = None
     queries: tuple[str, ...] | None = None
     phenomenon: str | None = None
+    claim: tuple[str, ...] | None = None
+    claim_edits: tuple[GoldEdit, ...] = ()
+    corrected_claim: tuple[str, ...] | None = None
+    corrected_edits: tuple[GoldEdit, ...] = ()
+    typed_edits: tuple[GoldEdit, ...] = ()
 
     def notes(self, infer_kind: bool = False) -> list[Note]:
         """What the extractor is given: the note, or the documents of the encounter in their order."""

@@ -22,6 +22,7 @@ Measure = Literal[
     "conservative_care",
     "queries",
     "review",
+    "audit",
 ]
 _QUOTING = frozenset({"text", "says"})
 
@@ -107,6 +108,18 @@ class RuleScores(Frozen):
     share_right: Proportion
 
 
+class AuditScores(Frozen):
+    """Claims held against their charts.
+
+    `exact`: claims that hit the gold edits and no other; `edits`: over all pairs of code and kind; `corrected`: mended
+    claims that hit only what gold says still stands.
+    """
+
+    exact: Proportion
+    edits: F1
+    corrected: Proportion
+
+
 class Unrelated(Frozen):
     """Notes of other specialties: how many have no code, no finding; and the names of those that have."""
 
@@ -174,6 +187,7 @@ class Evaluation(Frozen):
     review: F1
     review_agrees: Proportion
     kind_inferred: Proportion
+    audits: AuditScores
     unrelated: Unrelated | None = None
     per_code: dict[str, F1] = Field(default_factory=dict)
     per_condition: dict[str, ConditionScores] = Field(default_factory=dict)
@@ -212,6 +226,10 @@ class Evaluation(Frozen):
         figures["review: note agrees"] = self.review_agrees
         if self.kind_inferred.of:
             figures["kind of note inferred"] = self.kind_inferred
+        if self.audits.exact.of:
+            figures["audits: exact edits of a claim"] = self.audits.exact
+            figures["audits: F1 of edits"] = self.audits.edits
+            figures["audits: mended claims"] = self.audits.corrected
         if self.unrelated is not None:
             figures["unrelated notes without codes"] = self.unrelated.no_codes
             figures["unrelated notes without findings"] = self.unrelated.no_findings

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from parsnlp.evaluation.compare import CONDITIONS, QUERY_KINDS, Scored, code_set, positive, same, scored_for_care
+from parsnlp.evaluation.compare import (
+    CONDITIONS,
+    QUERY_KINDS,
+    Scored,
+    code_set,
+    match_edits,
+    positive,
+    same,
+    scored_for_care,
+)
 from parsnlp.evaluation.gold import GoldMention, GoldNote
 from parsnlp.evaluation.models import Measure, Problem
 from parsnlp.models import Condition, Finding, Result, Step
@@ -27,7 +36,21 @@ def problems_of(item: Scored, pairs: Sequence[tuple[int, int]]) -> list[Problem]
         *_mentions(item, pairs),
         *_conditions(item),
         *_sets(item),
+        *_audits(item),
     ]
+
+
+def _audits(item: Scored) -> Iterator[Problem]:
+    gold = item.gold
+    for what, wanted, got in (
+        ("claim", gold.claim_edits, item.audited),
+        ("mended claim", gold.corrected_edits, item.corrected),
+    ):
+        missed, spurious = match_edits([*wanted, *gold.typed_edits], got) if got is not None else ([], [])
+        for edit in missed:
+            yield Problem(measure="audit", what=f"edit of the {what} missing", gold=f"{edit.kind} {edit.code}")
+        for one in spurious:
+            yield Problem(measure="audit", what=f"edit of the {what} too much", got=f"{one.kind} {' '.join(one.codes)}")
 
 
 def _codes(measure: Measure, gold: Sequence[str] | None, result: Result) -> Iterator[Problem]:

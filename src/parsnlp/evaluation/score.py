@@ -13,6 +13,7 @@ from parsnlp.evaluation.compare import (
     Scored,
     code_set,
     match,
+    match_edits,
     positive,
     same,
     scored_for_care,
@@ -21,6 +22,7 @@ from parsnlp.evaluation.figures import F1, Proportion, Tally, proportion
 from parsnlp.evaluation.gold import GoldNote
 from parsnlp.evaluation.models import (
     AttributeScores,
+    AuditScores,
     CodeScores,
     ConditionScores,
     Evaluation,
@@ -64,6 +66,7 @@ class Scorer:
         pairs = self._mentions(note, gold, item.result.findings, groups)
         self._attributes(note, gold, positive(item.result))
         self._sets(note, gold, item.result)
+        self._audits(note, item)
         for document in item.result.documents:
             if gold.kind is not None and (document.kind_inferred or document.kind is None):
                 self.tally.hit("kind_inferred", document.kind == gold.kind)
@@ -167,6 +170,17 @@ class Scorer:
             self.tally.add("review", note, gold.review and flagged, flagged and not gold.review, gold.review > flagged)
             self.tally.hit("review_agrees", flagged == gold.review)
 
+    def _audits(self, note: int, item: Scored) -> None:
+        gold = item.gold
+        if item.audited is not None:
+            wanted = [*gold.claim_edits, *gold.typed_edits]
+            missed, spurious = match_edits(wanted, item.audited)
+            self.tally.hit("audit_exact", not missed and not spurious)
+            self.tally.add("audit_edits", note, len(wanted) - len(missed), len(spurious), len(missed))
+        if item.corrected is not None:
+            missed, spurious = match_edits([*gold.corrected_edits, *gold.typed_edits], item.corrected)
+            self.tally.hit("audit_corrected", not missed and not spurious)
+
     def _fire(self, role: Role, rule: str, outcome: str) -> None:
         self.fired.setdefault((role, rule), Counter())[outcome] += 1
 
@@ -227,6 +241,11 @@ class Scorer:
             review=tally.f1("review"),
             review_agrees=tally.proportion("review_agrees"),
             kind_inferred=tally.proportion("kind_inferred"),
+            audits=AuditScores(
+                exact=tally.proportion("audit_exact"),
+                edits=tally.f1("audit_edits"),
+                corrected=tally.proportion("audit_corrected"),
+            ),
             unrelated=unrelated,
         )
         if self.sealed:

@@ -38,7 +38,10 @@ _DATED = re.compile(r"\d[\d/.-]\d")  # every date above holds this; looking for 
 
 @dataclass(slots=True)
 class Found:
-    """A finding in the making: what the record's rules need beyond the published `Finding`."""
+    """A finding in the making: what the record's rules need beyond the published `Finding`.
+
+    `date`: of the study or statement, as the text gives it; `filed`: of the document, as the caller gives it.
+    """
 
     condition: Condition
     assertion: Assertion
@@ -51,6 +54,7 @@ class Found:
     documented_by: DocumentedBy
     date: When | None
     flags: frozenset[str]
+    filed: When | None = None
     tie: str | None = None
     finding: Finding | None = None
     extra: dict[str, str] = field(default_factory=dict)
@@ -108,6 +112,7 @@ class Finder:
         self._injured = rules.piece("traumatic_before")
         self._amends, self._amended_to = rules.piece("amends"), rules.piece("amended_to")
         self._rather_than, self._epiphysis = rules.piece("rather_than"), rules.piece("epiphysis")
+        self._not_provider = rules.piece("not_provider")
         self._own_reading, self._own_error = rules.piece("own_reading"), rules.piece("own_error")
         # A line that reports a study: its name, perhaps region and date, then a colon or dash.
         self._study_line = re.compile(
@@ -119,6 +124,8 @@ class Finder:
         """All findings of one document; `number` is its place in the record."""
         found: list[Found] = []
         weak: list[Found] = []
+        author = self._author(note)
+        filed = _iso(note.date)
         for sentence, group in groupby(reading.mentions, key=lambda mention: mention.sentence):
             mentions = list(group)
             flags = self._flags(reading, sentence)
@@ -137,7 +144,8 @@ class Finder:
                     kind=reading.kind,
                     documented_by=self._documented_by(reading, mention, category, flags),
                     date=self._date(reading, mention, section),
-                    flags=flags | ({mention.rule.value} if mention.rule.value else set()),
+                    filed=filed,
+                    flags=flags | ({mention.rule.value} if mention.rule.value else set()) | author,
                 )
                 if mention.rule.value == "beside-pars" and not self._beside_pars(reading, mention):
                     continue
@@ -157,6 +165,12 @@ class Finder:
                 result.phases = list(self._all(reading, self._phase))
             result.changes = self._changes(reading, found)
         return result
+
+    def _author(self, note: Note) -> frozenset[str]:
+        """Whether a provider, who may establish a diagnosis, wrote the document; nothing where its author is not known."""
+        if note.author is None:
+            return frozenset()
+        return frozenset({"not_provider" if self._not_provider.search(fold(note.author)) else "provider"})
 
     def _beside_pars(self, reading: Reading, mention: Mention) -> bool:
         """Whether a bare "stress reaction" stands in or after a sentence about the pars, or beside other pars mentions."""
@@ -427,6 +441,14 @@ def _stressed(item: Found) -> bool:
 def p_c11(ages: set[str]) -> bool:
     """P-C11: an established or chronic defect is never an injury, even in a patient who also fell."""
     return bool(ages & {"chronic", "acute_on_chronic"})
+
+
+def _iso(date: str | None) -> When | None:
+    """A document's date as the dates in its text are held."""
+    if date is None:
+        return None
+    year, month, day = (int(part) for part in date.split("-"))
+    return year, month, day
 
 
 def _dates(text: str) -> list[tuple[int, When]]:
