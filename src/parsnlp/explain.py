@@ -282,6 +282,16 @@ def _services(result: Result, quote: bool) -> Iterator[Line]:
         span = Span(document=care.document, start=care.start, end=care.end, text=care.text)
         kind = care.kind.replace("_", " ")
         yield Line(f"Care, {kind}{': ' if details else ''}{details} {places.one(span, quote)}", 1)
+    for service in result.services:
+        span = Span(document=service.document, start=service.start, end=service.end, text=service.text)
+        named = " ".join(filter(None, (service.region, service.modality or service.kind.replace("_", " "))))
+        numbers = f" ({', '.join(service.procedures)})" if service.procedures else ""
+        for_what = ", ".join(service.codes or [each.replace("_", " ") for each in service.supports])
+        tied = f"supports {for_what}" if for_what else "tied to none of these conditions"
+        yield Line(f"Service, {named} {service.status}{numbers}: {tied} {places.one(span, quote)}", 1)
+        for step in service.trail[1:]:
+            yield Line(f"{step.rule}: {_sentence(step.says)}", 2, "step")
+            yield from _evidence(step.evidence, result, quote)
 
 
 def _evidence(spans: Iterable[Span], result: Result, quote: bool) -> Iterator[Line]:

@@ -12,10 +12,12 @@ from parsnlp.coding.assign import assign
 from parsnlp.coding.audit import claimed_codes, p_x3, typed_codes
 from parsnlp.coding.checklist import checklist
 from parsnlp.coding.drafts import CodeBook
+from parsnlp.coding.necessity import Procedure, linked
 from parsnlp.coding.review import edits, p_x4
 from parsnlp.errors import InputError
 from parsnlp.extract.findings import DocumentReading, Finder, publish
 from parsnlp.extract.pipeline import Pipeline, Reading, annotate
+from parsnlp.extract.service_events import Event, ServiceFinder
 from parsnlp.extract.services import Services
 from parsnlp.models import (
     EXCLUDES1,
@@ -48,17 +50,21 @@ class Extractor:
         setting: Setting = "outpatient",
         policy: Policy | None = None,
         strict_release: bool = False,
+        procedures: Sequence[Procedure] = (),
     ) -> None:
         self.ruleset = ruleset
+        self.procedures = tuple(procedures)
         self.setting = setting
         self.strict_release = strict_release
         self.policy = policy or Policy()
         self._pipeline = Pipeline(ruleset)
         self._finder = Finder(ruleset, self._pipeline)
         self._services = Services(ruleset)
+        self._service_events = ServiceFinder(ruleset)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("ruleset", "setting", "policy", "strict_release")}
+        names = ("ruleset", "setting", "policy", "strict_release", "procedures")
+        return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
@@ -173,6 +179,9 @@ class Extractor:
             if anchored
             else (),
             conservative_care=tuple(care),
+            services=linked(book, record, conditions, assigned, self._events(documents), self.procedures)
+            if anchored
+            else (),
             checklist=tuple(checklist(record, conditions, care)),
             edits=tuple(found),
             queries=tuple(p_x4(record, conditions, published, assigned)),
@@ -202,6 +211,10 @@ class Extractor:
             rule_set=RuleSetInfo(hash=self.ruleset.hash, rules=len(self.ruleset.rules)),
             engine=ENGINE,
         )
+
+    def _events(self, documents: Sequence[DocumentReading]) -> Iterator[Event]:
+        for number, document in enumerate(documents):
+            yield from self._service_events.events(document, number)
 
     def nlp(self, text: str) -> Doc:
         """The note as a spaCy `Doc` that carries the same mentions, assertions and sections as `extract(text).findings`.
@@ -233,19 +246,21 @@ def load(
     stress_fracture: str = "M43.0",
     patterns: str | Path | Sequence[str | Path] | None = None,
     strict_release: bool = False,
+    procedures: Sequence[Procedure] = (),
 ) -> Extractor:
     """An `Extractor` under one policy.
 
     `setting`: outpatient or inpatient (decides on uncertain diagnoses, OCG II.H, IV.H). `excludes1`: separate or strict
     (P-X2). `stress_fracture`: M43.0 or M48.4 (P-C7). `patterns`: a folder of your own rules, read over the shipped ones.
     `strict_release`: refuse, with `InputError`, an encounter dated outside the code set's editions that are carried.
+    `procedures`: your own table of procedure numbers (`coding.necessity.read_procedures`), named beside linked services.
     Raises `InputError` for a value that is not allowed, `RuleError` for malformed rules.
     """
     folders: list[str | Path] = (
         [] if patterns is None else [patterns] if isinstance(patterns, str | Path) else list(patterns)
     )
     decided, policy = checked_policy(setting, excludes1, stress_fracture)
-    return Extractor(rules.load(*folders), decided, policy, strict_release)
+    return Extractor(rules.load(*folders), decided, policy, strict_release, procedures)
 
 
 def checked_policy(setting: str, excludes1: str, stress_fracture: str) -> tuple[Setting, Policy]:

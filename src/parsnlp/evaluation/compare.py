@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, get_args
 
-from parsnlp.evaluation.gold import GoldEdit, GoldNote
-from parsnlp.models import Condition, Edit, NoteCondition, Result
+from parsnlp.evaluation.gold import GoldEdit, GoldNote, GoldService
+from parsnlp.models import Condition, Edit, NoteCondition, Result, Service
 
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 ATTRIBUTES = ("levels", "laterality", "chronicity", "grade", "etiology", "direction")
@@ -114,6 +114,11 @@ def match_edits(gold: Sequence[GoldEdit], got: Sequence[Edit]) -> tuple[list[Gol
     missed = [edit for edit in gold if not any(edit.kind == one.kind and edit.code in one.codes for one in got)]
     spurious = [one for one in got if not any(edit.kind == one.kind and edit.code in one.codes for edit in gold)]
     return missed, spurious
+
+
+def service_name(service: GoldService | Service) -> str:
+    """What makes two services the same for a score: "MRI imaging ordered"."""
+    return " ".join(filter(None, (service.modality, service.kind, service.status)))
 
 
 def scored_for_care(gold: GoldNote) -> bool:

@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 
 from parsnlp.errors import InputError
 from parsnlp.evaluation.figures import Frozen
-from parsnlp.models import Assertion, Condition, Note, Setting
+from parsnlp.models import Assertion, Condition, Note, ServiceStatus, Setting
 
 _MOST_PROBLEMS = 20
 GOLD_MEMBER = "gold.jsonl"
@@ -63,6 +63,15 @@ class GoldAttributes(Frozen):
     direction: str | None = None
 
 
+class GoldService(Frozen, extra="ignore"):
+    """A service that the chart documents, what became of it, and the conditions it is given for."""
+
+    kind: str
+    status: ServiceStatus
+    modality: str | None = None
+    supports: tuple[Condition, ...] = ()
+
+
 class GoldEdit(Frozen, populate_by_name=True):
     """An edit that a claim should hit. `other`, "with" in the file: the second code of a pair."""
 
@@ -95,6 +104,7 @@ class GoldNote(Frozen, extra="ignore"):
     imaging: tuple[str, ...] | None = None
     conservative_care: tuple[str, ...] | None = None
     queries: tuple[str, ...] | None = None
+    services: tuple[GoldService, ...] | None = None
     phenomenon: str | None = None
     claim: tuple[str, ...] | None = None
     claim_edits: tuple[GoldEdit, ...] = ()

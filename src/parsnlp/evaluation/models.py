@@ -21,6 +21,7 @@ Measure = Literal[
     "imaging",
     "conservative_care",
     "queries",
+    "services",
     "review",
     "audit",
 ]
@@ -184,6 +185,8 @@ class Evaluation(Frozen):
     imaging: F1
     conservative_care: F1
     queries: F1
+    services: F1
+    service_ties: Proportion
     review: F1
     review_agrees: Proportion
     kind_inferred: Proportion
@@ -220,6 +223,9 @@ class Evaluation(Frozen):
                 figures[f"{item.attribute}, null in gold"] = item.null
         figures["imaging: F1"] = self.imaging
         figures["conservative care: F1"] = self.conservative_care
+        if self.annotated.get("services"):
+            figures["services: F1"] = self.services
+            figures["services tied to the right conditions"] = self.service_ties
         figures["queries: recall of the listed"] = self.queries.recall
         figures["queries: precision over the listed kinds"] = self.queries.precision
         figures["review: F1"] = self.review

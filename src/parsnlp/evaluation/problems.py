@@ -13,6 +13,7 @@ from parsnlp.evaluation.compare import (
     positive,
     same,
     scored_for_care,
+    service_name,
 )
 from parsnlp.evaluation.gold import GoldMention, GoldNote
 from parsnlp.evaluation.models import Measure, Problem
@@ -161,6 +162,24 @@ def _sets(item: Scored) -> Iterator[Problem]:
     care = {kind.kind: (kind.document, kind.start, kind.end) for kind in reversed(result.conservative_care)}
     if gold.conservative_care is not None and scored_for_care(gold):
         yield from _set("conservative_care", "care", gold, frozenset(gold.conservative_care), care)
+    if gold.services is not None:
+        given = {service_name(each): each for each in reversed(result.services)}
+        wanted = {service_name(each): each for each in gold.services}
+        places = {name: (each.document, each.start, each.end) for name, each in given.items()}
+        yield from _set("services", "service", gold, frozenset(wanted), places)
+        for name in sorted(wanted.keys() & given.keys()):
+            tied, ties = given[name], wanted[name].supports
+            if set(tied.supports) != set(ties):
+                yield Problem(
+                    measure="services",
+                    what=f"what {name} supports",
+                    gold=_shown(ties),
+                    got=_shown(tied.supports),
+                    start=tied.start,
+                    end=tied.end,
+                    text=_quote(gold.text_of(tied.document), tied.start, tied.end),
+                    trail=tied.trail,
+                )
     if gold.queries is not None:
         got = {query.kind for query in result.queries}
         for kind in sorted(set(gold.queries) - got):

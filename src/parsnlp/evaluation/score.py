@@ -17,6 +17,7 @@ from parsnlp.evaluation.compare import (
     positive,
     same,
     scored_for_care,
+    service_name,
 )
 from parsnlp.evaluation.figures import F1, Proportion, Tally, proportion
 from parsnlp.evaluation.gold import GoldNote
@@ -35,7 +36,17 @@ from parsnlp.evaluation.models import (
 from parsnlp.evaluation.problems import problems_of
 from parsnlp.models import Assertion, Condition, Finding, NoteCondition, Policy, Result, RuleSetInfo
 
-_FIELDS = ("codes", "strict_codes", "review", "mentions", "attributes", "imaging", "conservative_care", "queries")
+_FIELDS = (
+    "codes",
+    "strict_codes",
+    "review",
+    "mentions",
+    "attributes",
+    "imaging",
+    "conservative_care",
+    "queries",
+    "services",
+)
 _ALL = ("all", "")
 _ASSERTIONS: tuple[str, ...] = get_args(Assertion)
 Role = Literal["target", "context", "policy"]
@@ -165,6 +176,12 @@ class Scorer:
             self.tally.add_sets("queries", note, wanted, got)
             for kind in wanted | got:
                 self.tally.add_sets(("query", kind), note, wanted & {kind}, got & {kind})
+        if gold.services is not None:
+            of_gold = {service_name(each): set(each.supports) for each in gold.services}
+            of_got = {service_name(each): set(each.supports) for each in result.services}
+            self.tally.add_sets("services", note, frozenset(of_gold), frozenset(of_got))
+            for name in of_gold.keys() & of_got.keys():
+                self.tally.hit("service_ties", of_gold[name] == of_got[name])
         if gold.review is not None:
             flagged = any(code.status == "review" for code in result.codes)
             self.tally.add("review", note, gold.review and flagged, flagged and not gold.review, gold.review > flagged)
@@ -238,6 +255,8 @@ class Scorer:
             imaging=tally.f1("imaging"),
             conservative_care=tally.f1("conservative_care"),
             queries=tally.f1("queries"),
+            services=tally.f1("services"),
+            service_ties=tally.proportion("service_ties"),
             review=tally.f1("review"),
             review_agrees=tally.proportion("review_agrees"),
             kind_inferred=tally.proportion("kind_inferred"),

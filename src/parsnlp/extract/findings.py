@@ -112,6 +112,7 @@ class Finder:
         self._injured = rules.piece("traumatic_before")
         self._amends, self._amended_to = rules.piece("amends"), rules.piece("amended_to")
         self._rather_than, self._epiphysis = rules.piece("rather_than"), rules.piece("epiphysis")
+        self._other_reason = rules.piece("other_reason")
         self._not_provider = rules.piece("not_provider")
         self._own_reading, self._own_error = rules.piece("own_reading"), rules.piece("own_error")
         # A line that reports a study: its name, perhaps region and date, then a colon or dash.
@@ -165,6 +166,10 @@ class Finder:
                 result.phases = list(self._all(reading, self._phase))
             result.changes = self._changes(reading, found)
         return result
+
+    def other_reason(self, reading: Reading, sentence: int) -> bool:
+        """Whether a sentence gives a reason for a service that is none of the conditions found here."""
+        return self._other_reason.search(reading.clean(sentence).text) is not None
 
     def _author(self, note: Note) -> frozenset[str]:
         """Whether a provider, who may establish a diagnosis, wrote the document; nothing where its author is not known."""

@@ -127,6 +127,14 @@ StrictRelease = Annotated[
 ]
 
 
+Procedures = Annotated[
+    Path | None,
+    typer.Option(
+        "--procedures",
+        metavar="FILE.csv",
+        help="Your own table of procedure numbers for linked services: kind, modality, region, procedure.",
+    ),
+]
 NoText = Annotated[
     bool, typer.Option("--no-text", help="Leave the note's words out: codes, rule ids and offsets only.")
 ]
@@ -164,10 +172,17 @@ def load(
     stress_fracture: str = "M43.0",
     patterns: list[Path] | None = None,
     strict_release: bool = False,
+    procedures: Path | None = None,
 ) -> Extractor:
     from parsnlp.extractor import load
 
-    return load(setting, excludes1, stress_fracture, patterns, strict_release)
+    if procedures is None:
+        return load(setting, excludes1, stress_fracture, patterns, strict_release)
+    from parsnlp.coding import necessity
+    from parsnlp.interfaces import reading
+
+    table = necessity.read_procedures(reading.read(procedures).text, str(procedures))
+    return load(setting, excludes1, stress_fracture, patterns, strict_release, table)
 
 
 def read_rules(patterns: list[Path] | None) -> RuleSet:

@@ -16,6 +16,7 @@ from parsnlp.interfaces.cli.common import (
     Excludes1,
     NoText,
     Patterns,
+    Procedures,
     Setting,
     StressFracture,
     StrictRelease,
@@ -45,6 +46,7 @@ def code(
     stress_fracture: StressFracture = "M43.0",
     patterns: Patterns = None,
     strict_release: StrictRelease = False,
+    procedures: Procedures = None,
     kind: Annotated[
         str | None,
         typer.Option(metavar="KIND", help="What the notes are, such as radiology or progress; inferred if not given."),
@@ -66,7 +68,7 @@ def code(
     if files.count(reading.STDIN) > 1:
         raise InputError("- (standard input) can be read only once; name it once")
     reading.note({"text": "", "kind": kind, "date": date})  # a wrong option is said before anything is loaded
-    extractor = load(setting, excludes1, stress_fracture, patterns, strict_release)
+    extractor = load(setting, excludes1, stress_fracture, patterns, strict_release, procedures)
     told: set[str] = set()
     failed = 0
     for file in files:
@@ -202,6 +204,7 @@ def encounter(
     stress_fracture: StressFracture = "M43.0",
     patterns: Patterns = None,
     strict_release: StrictRelease = False,
+    procedures: Procedures = None,
 ) -> None:
     """Read whole encounters: all documents of one are decided on together.
 
@@ -219,7 +222,7 @@ def encounter(
     from parsnlp.interfaces import encounters as charts
     from parsnlp.interfaces import terminal
 
-    extractor = load(setting, excludes1, stress_fracture, patterns, strict_release)
+    extractor = load(setting, excludes1, stress_fracture, patterns, strict_release, procedures)
     items = charts.encounters(source)
     if out is not None:
         text = not no_text

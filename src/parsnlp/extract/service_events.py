@@ -1,0 +1,183 @@
+"""Services that a document speaks of, and what became of each: done, ordered, planned, declined or failed.
+
+A service takes the nearest status word of its clause, in front of it or behind it; a word in front of a list ("failed PT,
+NSAIDs and an ESI") goes for the whole list. Without one, the section decides: what stands in a plan is ordered, an
+operation there planned, and what stands anywhere else is done.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from parsnlp.extract.findings import DocumentReading
+from parsnlp.extract.matching import Match, Matcher
+from parsnlp.extract.pipeline import Reading
+from parsnlp.models import ServiceStatus
+from parsnlp.rules import RuleSet
+
+_OPERATIONS = ("fusion", "pars_repair")
+_KINDS = ("bracing", "physical_therapy", "injection", "bone_stimulator", *_OPERATIONS)
+_PASSED_OVER = ("family", "education", "systems", "medications")
+_BREAK = re.compile(
+    r";|\.(?= |$)| (?:but|however|although|though|then|and then|while|whereas|so) |[:,] (?:then|but|now) | - "
+)
+_LINK = re.compile(
+    r"^[\s,/&+()-]*(?:(?:and|or|plus|with|including|nor|as well as|as|an?|the|of|her|his)[\s,/&+()-]*)*$"
+)
+_REACH = 60  # characters between a status in front and its service
+_BEHIND = 34
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One service as one document names it. `start`, `end`: its words in the text; `cue`: those of its status."""
+
+    kind: str
+    status: ServiceStatus
+    document: int
+    sentence: int
+    start: int
+    end: int
+    rule: str
+    modality: str | None = None
+    region: str | None = None
+    cue: tuple[int, int, str] | None = None
+
+
+class ServiceFinder:
+    """Finds service events. Holds compiled rules only; safe in threads."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        named = [rule for rule in rules.category("care") if rule.value in _KINDS]
+        self._services = Matcher([*named, *rules.category("procedure"), *rules.category("modality")])
+        self._before = Matcher(rules.category("service_before"))
+        self._after = Matcher(rules.category("service_after"))
+        self._regions = Matcher(rules.category("region"))
+        self._elsewhere = Matcher(rule for rule in rules.category("study_status") if rule.value == "elsewhere")
+
+    def events(self, document: DocumentReading, number: int) -> Iterator[Event]:
+        """The services of one document, in their order; `number` is its place in the record."""
+        reading = document.reading
+        for at in reading.where(self._services):
+            section = reading.section(reading.layout.sentences[at].start)
+            category = section.category if section else None
+            if category in _PASSED_OVER:
+                continue
+            yield from self._of_sentence(reading, number, at, category)
+
+    def _of_sentence(self, reading: Reading, number: int, at: int, category: str | None) -> Iterator[Event]:
+        clean = reading.clean(at)
+        found = [match for match in self._services.find(clean) if self._counts(reading, at, match)]
+        if not found:
+            return
+        before, after = (
+            [cue for cue in cues.find(clean) if not any(cue.start < m.end and m.start < cue.end for m in found)]
+            for cues in (self._before, self._after)
+        )
+        for place, match in enumerate(found):
+            cue = _cue(clean.text, found, place, before, after)
+            status = cue.rule.value if cue is not None else self._usual(reading, category, match)
+            if status == "none":
+                continue
+            start, end = clean.span(match.start, match.end)
+            imaging = match.rule.category == "modality"
+            yield Event(
+                kind="imaging" if imaging else match.rule.value or "",
+                status=status,  # type: ignore[arg-type]
+                document=number,
+                sentence=at,
+                start=start,
+                end=end,
+                rule=match.rule.id,
+                modality=match.rule.value if imaging else None,
+                region=self._region(reading, at, match) if imaging else None,
+                cue=(*clean.span(cue.start, cue.end), cue.rule.id) if cue is not None else None,
+            )
+
+    def _counts(self, reading: Reading, at: int, match: Match) -> bool:
+        """Whether it is a service for the spine, in the capitals that its rule may want."""
+        clean = reading.clean(at)
+        start, end = clean.span(match.start, match.end)
+        sentence = reading.layout.sentences[at]
+        if match.rule.case == "upper" and not (
+            reading.text[start:end].isupper() and not reading.text[sentence.start : sentence.end].isupper()
+        ):
+            return False
+        return not any(
+            -16 <= other.start - match.end <= 12 or 0 <= match.start - other.end <= 3
+            for other in self._elsewhere.find(clean)
+        )
+
+    def _usual(self, reading: Reading, category: str | None, match: Match) -> str:
+        """The status of a service that no word tells of."""
+        if reading.kind == "order":
+            return "ordered"
+        if category in ("plan", "order"):
+            return "planned" if match.rule.value in _OPERATIONS else "ordered"
+        return "done"
+
+    def _region(self, reading: Reading, at: int, match: Match) -> str | None:
+        """The region of a study: the nearest that its sentence names, else the last that the line above it does."""
+        here = self._regions.find(reading.clean(at))
+        if here:
+            near = min(here, key=lambda one: (max(one.start - match.end, match.start - one.end), one.start))
+            return near.rule.value
+        return None
+
+
+def _cue(
+    text: str, services: Sequence[Match], place: int, before: Sequence[Match], after: Sequence[Match]
+) -> Match | None:
+    """The status word of one of a sentence's services: the nearest in its clause, or that of the list it stands in."""
+    service = services[place]
+    ahead = [
+        cue
+        for cue in before
+        if cue.end <= service.start
+        and not _BREAK.search(text[cue.end : service.start])
+        and _led(text, cue, services, place)
+    ]
+    behind = [
+        cue
+        for cue in after
+        if cue.start >= service.end
+        and not _BREAK.search(text[service.end : cue.start])
+        and _closed(text, cue, services, place)
+    ]
+    front = max(ahead, key=lambda cue: (cue.end, cue.start), default=None)
+    back = min(behind, key=lambda cue: cue.start, default=None)
+    if front is None or back is None:
+        return front or back
+    # A word behind tells what became of what a weaker word in front introduces: "had an ESI without relief".
+    if back.rule.value in ("failed", "declined", "none") or front.rule.value == "done":
+        return back
+    return front
+
+
+def _led(text: str, cue: Match, services: Sequence[Match], place: int) -> bool:
+    """Whether nothing but a list of services stands between a status and the service after it."""
+    at = cue.end
+    for other in services[: place + 1]:
+        if other.start < at:
+            continue
+        gap = text[at : other.start]
+        if other is services[place]:
+            return len(gap) <= _REACH if at == cue.end else bool(_LINK.match(gap)) or len(gap) <= _BEHIND
+        if at != cue.end and not _LINK.match(gap):
+            return False
+        at = other.end
+    return False
+
+
+def _closed(text: str, cue: Match, services: Sequence[Match], place: int) -> bool:
+    """Whether nothing but a list of services stands between a service and the status behind it."""
+    at = services[place].end
+    for other in services[place + 1 :]:
+        if other.start >= cue.start:
+            break
+        if not _LINK.match(text[at : other.start]):
+            return False
+        at = other.end
+    return 0 <= cue.start - at <= _BEHIND
