@@ -30,7 +30,7 @@ MAX_DEPTH = 200
 
 _SAID = 3  # reasons told of what was left out
 _CODECS = re.compile(r"(?:us-)?ascii|utf-?8|utf-16(?:le|be)?|iso-8859-\d{1,2}|windows-125\d", re.IGNORECASE)
-_DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}(?!\d*-)")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}")
 
 
 @dataclass(frozen=True, slots=True)

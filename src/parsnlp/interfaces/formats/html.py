@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+from parsnlp.errors import InputError
 from parsnlp.interfaces.formats.common import Extracted, decode, refusing
 from parsnlp.interfaces.formats.page import Page
 
@@ -44,11 +45,15 @@ def text(data: bytes, where: str, charset: str | None = None) -> Extracted:
 
 
 def narrative(source: str, where: str) -> str:
-    """The text of HTML source. Raises `InputError` for what no parser takes."""
+    """The text of HTML source. Raises `InputError` for what no parser takes, or where much would be lost."""
     reader = _Reader()
     with refusing(f"{where}: not HTML that can be read; save it again from a browser, or as .txt"):
         reader.feed(_bare(source))
         reader.close()
+    if reader.hidden:
+        raise InputError(
+            f"{where}: an element that is not shown, such as a script, is never closed; get the whole document"
+        )
     return reader.finished()
 
 
@@ -73,14 +78,14 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self._pages = [(Page(), 0)]  # the page, and within it each cell that is open with the number of its table
         self._tables: list[list[str]] = []  # of each table that is open, the cells so far of its last row
-        self._hidden: list[str] = []  # elements that are open and not shown
+        self.hidden: list[str] = []  # elements that are open and not shown
         self._verbatim = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if self._hidden:
-            self._hidden += [tag] if tag == self._hidden[-1] else []
+        if self.hidden:
+            self.hidden += [tag] if tag == self.hidden[-1] else []
         elif tag in _HIDDEN or (tag not in _EMPTY | _ENDS_UNSAID and _hides(attrs)):
-            self._hidden.append(tag)
+            self.hidden.append(tag)
         elif tag == "br":
             self._page.line_break()
         elif self._tables and tag in ("td", "th"):
@@ -99,9 +104,9 @@ class _Reader(HTMLParser):
             self.handle_endtag(tag)  # as in XHTML, which FHIR's narrative is
 
     def handle_endtag(self, tag: str) -> None:
-        if self._hidden:
-            if tag == self._hidden[-1]:
-                self._hidden.pop()
+        if self.hidden:
+            if tag == self.hidden[-1]:
+                self.hidden.pop()
         elif self._tables and tag in ("td", "th"):
             self._end_cell()
         elif self._tables and tag in ("tr", "table"):
@@ -114,7 +119,7 @@ class _Reader(HTMLParser):
             self._verbatim = max(self._verbatim - (tag == "pre"), 0)
 
     def handle_data(self, data: str) -> None:
-        if self._hidden:
+        if self.hidden:
             return
         if self._verbatim:
             self._page.verbatim(data)

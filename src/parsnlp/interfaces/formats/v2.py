@@ -26,7 +26,8 @@ from parsnlp.interfaces.formats.common import (
 )
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
-_WRAPPERS = (b"FHS", b"BHS", b"BTS", b"FTS")
+_WRAPPER = re.compile(rb"(?:FHS|BHS|BTS|FTS)(?:[^\w\s]|$)")
+_HEAD = re.compile(r"MSH(?P<separator>[^\w\s])(?P<others>[^\w\s]{1,5}?)(?P=separator)")
 _CHARSETS = re.compile(r"8859/(\d{1,2})")
 _TEXT = frozenset(("TX", "FT", "ST"))
 _CODED = frozenset(("CE", "CWE", "CNE", "CF"))
@@ -75,15 +76,16 @@ def _messages(data: bytes, where: str) -> Iterator[tuple[list[str], tuple[str, .
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = reading.decode(data, where).text.encode("utf-8", "replace")
     lines = [line.strip(b"\x0b\x1c") for line in _LINE_END.split(data.removeprefix(b"\xef\xbb\xbf"))]
-    lines = [line for line in lines if not line.startswith(_WRAPPERS)]
-    starts = [number for number, line in enumerate(lines) if line.startswith(b"MSH")]
+    lines = [line for line in lines if not _WRAPPER.match(line)]
+    starts = [number for number, line in enumerate(lines) if re.match(rb"MSH[^\w\s]", line)]
     if not starts or any(line.strip() for line in lines[: starts[0]]):
         raise InputError(f"{where}: not HL7 v2: it does not begin with an MSH segment")
     for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(lines)], strict=True), 1):
         head = lines[start].decode("latin-1")
-        separator, escape = head[3:4], head[6:7]
-        if len(head) < 8 or separator.isalnum() or escape.isalnum() or len(set(head[3:8])) < 4:
+        said = _HEAD.match(head)
+        if said is None or len(set(said["others"])) < len(said["others"]):
             raise InputError(f"{where}: message {number} does not say its separators (MSH-1 and MSH-2)")
+        separator, escape = said["separator"], said["others"][2:3] or "\\"
         codec = _codec(head.split(separator))
         read = decode(b"\n".join(lines[start:end]), codec, f"{where}: message {number}")
         segments: list[list[str]] = []
