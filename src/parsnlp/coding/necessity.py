@@ -89,9 +89,15 @@ def _merged(events: Sequence[Event]) -> list[list[Event]]:
     A service refused is not also ordered or planned, one ordered not planned, one that failed not merely done; a study
     that a later document reports is no longer ordered.
     """
-    groups: dict[tuple[object, ...], list[Event]] = {}
+    groups: dict[tuple[str, str | None, str | None, bool], list[Event]] = {}
+    named: dict[tuple[str, str | None], set[str]] = {}
     for event in events:
-        groups.setdefault((event.kind, event.modality, event.region, event.status in _PAST), []).append(event)
+        if event.region is not None:
+            named.setdefault((event.kind, event.modality), set()).add(event.region)
+    for event in events:
+        regions = named.get((event.kind, event.modality), set())
+        region = event.region or (next(iter(regions)) if len(regions) == 1 else None)  # "the MRI" is the one there is
+        groups.setdefault((event.kind, event.modality, region, event.status in _PAST), []).append(event)
     found = []
     for (kind, modality, region, past), group in groups.items():
         first = max(group, key=lambda event: _RANK[event.status])
@@ -115,6 +121,7 @@ def _service(
     procedures: Sequence[Procedure],
 ) -> Service:
     first = events[0]
+    region = next((event.region for event in events if event.region), None)
     ties: dict[Condition, Step] = {}
     for event in events:
         for condition, step in _ties(book, record, conditions, event).items():
@@ -127,7 +134,7 @@ def _service(
         kind=first.kind,
         status=first.status,
         modality=first.modality,
-        region=first.region,
+        region=region,
         supports=tuple(ties),
         codes=tuple(draft.code for draft in assigned.drafts if draft.source.condition in ties),
         procedures=tuple(dict.fromkeys(row.procedure for row in procedures if row.fits(first))),

@@ -7,7 +7,6 @@ operation there planned, and what stands anywhere else is done.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,12 +19,7 @@ from parsnlp.rules import RuleSet
 _OPERATIONS = ("fusion", "pars_repair")
 _KINDS = ("bracing", "physical_therapy", "injection", "bone_stimulator", *_OPERATIONS)
 _PASSED_OVER = ("family", "education", "systems", "medications")
-_BREAK = re.compile(
-    r";|\.(?= |$)| (?:but|however|although|though|then|and then|while|whereas|so) |[:,] (?:then|but|now) | - "
-)
-_LINK = re.compile(
-    r"^[\s,/&+()-]*(?:(?:and|or|plus|with|including|nor|as well as|as|an?|the|of|her|his)[\s,/&+()-]*)*$"
-)
+_DECISIVE = ("failed", "declined", "none")
 _REACH = 60  # characters between a status in front and its service
 _BEHIND = 34
 
@@ -54,6 +48,7 @@ class ServiceFinder:
         self._services = Matcher([*named, *rules.category("procedure"), *rules.category("modality")])
         self._before = Matcher(rules.category("service_before"))
         self._after = Matcher(rules.category("service_after"))
+        self._link, self._break, self._turn = (rules.piece(f"service_{name}") for name in ("link", "break", "turn"))
         self._regions = Matcher(rules.category("region"))
         self._elsewhere = Matcher(rule for rule in rules.category("study_status") if rule.value == "elsewhere")
 
@@ -72,13 +67,16 @@ class ServiceFinder:
         found = [match for match in self._services.find(clean) if self._counts(reading, at, match)]
         if not found:
             return
+        before = self._before.find(clean)
+        found = [_core(match, before) for match in found]
         before, after = (
-            [cue for cue in cues.find(clean) if not any(cue.start < m.end and m.start < cue.end for m in found)]
-            for cues in (self._before, self._after)
+            [cue for cue in cues if not any(cue.start < match.end and match.start < cue.end for match in found)]
+            for cues in (before, self._after.find(clean))
         )
         for place, match in enumerate(found):
-            cue = _cue(clean.text, found, place, before, after)
+            cue = self._cue(clean.text, found, place, before, after)
             status = cue.rule.value if cue is not None else self._usual(reading, category, match)
+            status = "done" if status == "measure" else status
             if status == "none":
                 continue
             start, end = clean.span(match.start, match.end)
@@ -126,58 +124,60 @@ class ServiceFinder:
             return near.rule.value
         return None
 
+    def _cue(
+        self, text: str, services: Sequence[Match], place: int, before: Sequence[Match], after: Sequence[Match]
+    ) -> Match | None:
+        """The status word of one of a sentence's services: the nearest in its clause, or that of the list it stands in."""
+        front = back = None
+        for cue in reversed(before):
+            if self._leads(text, cue, services, place) and (front is None or front.rule.value == "measure"):
+                front = cue
+        for cue in after:
+            if self._follows(text, cue, services, place) and (
+                back is None or (back.rule.value not in _DECISIVE and cue.rule.value in _DECISIVE)
+            ):
+                back = cue
+        if front is None or back is None:
+            return front or back
+        # A word behind tells what became of what a weaker word in front introduces: "had an ESI without relief".
+        return back if back.rule.value in _DECISIVE or front.rule.value in ("done", "measure") else front
 
-def _cue(
-    text: str, services: Sequence[Match], place: int, before: Sequence[Match], after: Sequence[Match]
-) -> Match | None:
-    """The status word of one of a sentence's services: the nearest in its clause, or that of the list it stands in."""
-    service = services[place]
-    ahead = [
-        cue
-        for cue in before
-        if cue.end <= service.start
-        and not _BREAK.search(text[cue.end : service.start])
-        and _led(text, cue, services, place)
-    ]
-    behind = [
-        cue
-        for cue in after
-        if cue.start >= service.end
-        and not _BREAK.search(text[service.end : cue.start])
-        and _closed(text, cue, services, place)
-    ]
-    front = max(ahead, key=lambda cue: (cue.end, cue.start), default=None)
-    back = min(behind, key=lambda cue: cue.start, default=None)
-    if front is None or back is None:
-        return front or back
-    # A word behind tells what became of what a weaker word in front introduces: "had an ESI without relief".
-    if back.rule.value in ("failed", "declined", "none") or front.rule.value == "done":
-        return back
-    return front
-
-
-def _led(text: str, cue: Match, services: Sequence[Match], place: int) -> bool:
-    """Whether nothing but a list of services stands between a status and the service after it."""
-    at = cue.end
-    for other in services[: place + 1]:
-        if other.start < at:
-            continue
-        gap = text[at : other.start]
-        if other is services[place]:
-            return len(gap) <= _REACH if at == cue.end else bool(_LINK.match(gap)) or len(gap) <= _BEHIND
-        if at != cue.end and not _LINK.match(gap):
+    def _leads(self, text: str, cue: Match, services: Sequence[Match], place: int) -> bool:
+        """Whether nothing but a list of services stands between a status and the service after it."""
+        service = services[place]
+        if cue.end > service.start or self._break.search(text[cue.end : service.start]):
             return False
-        at = other.end
-    return False
+        at = cue.end
+        for other in services[: place + 1]:
+            if other.start < cue.end:
+                continue
+            gap = text[at : other.start]
+            if at == cue.end:
+                fits = len(gap) <= _REACH
+            else:
+                fits = self._link.search(gap) is not None or (other is service and len(gap) <= _BEHIND)
+            if not fits:
+                return False
+            at = other.end
+        return True
 
-
-def _closed(text: str, cue: Match, services: Sequence[Match], place: int) -> bool:
-    """Whether nothing but a list of services stands between a service and the status behind it."""
-    at = services[place].end
-    for other in services[place + 1 :]:
-        if other.start >= cue.start:
-            break
-        if not _LINK.match(text[at : other.start]):
+    def _follows(self, text: str, cue: Match, services: Sequence[Match], place: int) -> bool:
+        """Whether nothing but a list of services stands between a service and the status behind it."""
+        at = services[place].end
+        gap = text[at : cue.start]
+        if cue.start < at or self._break.search(gap) or self._turn.search(gap):
             return False
-        at = other.end
-    return 0 <= cue.start - at <= _BEHIND
+        for other in services[place + 1 :]:
+            if other.start >= cue.start:
+                break
+            if not self._link.search(text[at : other.start]):
+                return False
+            at = other.end
+        return cue.start - at <= _BEHIND
+
+
+def _core(match: Match, before: Sequence[Match]) -> Match:
+    """A service without the status that its rule takes in: "PT" of "failed PT"."""
+    inside = [cue.end for cue in before if match.start < cue.end < match.end]
+    start = max(inside, default=match.start)
+    return match._replace(start=start + (match.text[start - match.start :].startswith(" ")))
