@@ -372,7 +372,7 @@ def problems(value: Any, type: str = "Bundle", path: str = "Bundle", allowed: tu
         if least and name not in value and f"_{name}" not in value:
             yield f"{path}.{name}: missing"
     if type == "Reference" and allowed and allowed != ANY:
-        target = re.fullmatch(r"(?:https?://.*/)?([A-Z][A-Za-z]+)/[^/]+", value.get("reference", ""))
+        target = re.fullmatch(r"(?:https?://.*/)?([A-Z][A-Za-z]+)/[^/]+", str(value.get("reference", "")))
         if target and target[1] not in allowed:
             yield f"{path}: may not refer to a {target[1]}"
 
