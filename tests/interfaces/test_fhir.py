@@ -925,6 +925,23 @@ def test_document_reference_says_what_it_knows() -> None:
     assert without["type"] == {"text": "pt"} and "author" not in without
 
 
+def test_documents_that_are_sent_are_read_back() -> None:
+    """DocumentReference: what `formats` reads of ours is what went in: the text, the kind, the date, the patient."""
+    from parsnlp.interfaces.formats import documents_of_resource
+
+    kinds = sorted(fhir._TYPES)
+    given = [
+        Note(text=f"{kind}: L5 pars defect, Größe 😀.\r\n", id=kind, kind=kind, date="2026-05-12") for kind in kinds
+    ]
+    made = fhir.bundle(extractor().extract_encounter(given), given, subject="Patient/p1", encounter="Encounter/e1")
+    found = documents_of_resource(made, "ours")
+    assert [each["text"] for each in found] == [note.text for note in given]
+    assert [each["kind"] for each in found] == kinds
+    assert {(each["date"], each["patient"], each["encounter"]) for each in found} == {
+        ("2026-05-12", "Patient/p1", "Encounter/e1")
+    }
+
+
 def test_detected_issue_of_an_edit() -> None:
     """DetectedIssue: preliminary; code, rule, severity; the Conditions it is about; the fix in detail, not mitigation."""
     result = extractor().audit("Assessment: spondylolysis at L5.", ["M43.06", "M43.16"])

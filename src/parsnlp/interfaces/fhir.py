@@ -39,7 +39,9 @@ _TYPES = {
     "consult": ("11488-4", "Consult note"),
     "progress": ("11506-3", "Progress note"),
     "discharge": ("18842-5", "Discharge summary"),
+    "ed": ("34111-5", "Emergency department Note"),
     "operative": ("11504-8", "Surgical operation note"),
+    "telephone": ("34748-4", "Telephone encounter Note"),
 }
 _NAMESPACE = uuid.UUID("6f0a3a0e-9c0b-5c55-8a55-0c1f8e6b7d21")
 _REFERENCE = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}|https?://\S+|urn:(?:uuid|oid):\S+")
