@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import parsnlp
 from parsnlp import letters
@@ -686,6 +688,51 @@ def test_feedback_of_an_unknown_service() -> None:
     assert not_told({"feedback": [OVERRIDDEN]}, "nothing-here") == 404
 
 
+# --- whatever is sent ---------------------------------------------------------------------------------------------------
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every place in a JSON value that may hold something else."""
+    children = list(value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ())
+    return [(value, key) for key, _ in children] + [place for _, child in children for place in places(child)]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_whatever_is_sent_is_answered_or_refused(data: st.DataObject) -> None:
+    """HTTP status codes: cards, or 400 or 412; no other failure, whichever part of a call is something else."""
+    asked = request(document(OPEN, subject={"reference": "Patient/p1"}, date=AT))
+    asked["prefetch"]["documents"]["link"] = [{"relation": "self", "url": "a"}]
+    asked["prefetch"]["encounter"] = {"resourceType": "Encounter", "class": {"system": "s", "code": "AMB"}}
+    asked["context"]["note"] = document(RICH, None)
+    parent, key = data.draw(st.sampled_from(places(asked)))
+    parent[key] = data.draw(JSON)
+    try:
+        assert list(cds_hooks.cards(SIGN, asked, extractor())) == ["cards"]
+    except Refused as error:
+        assert error.status in (400, 412)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_whatever_feedback_is_sent_is_taken_or_refused(data: st.DataObject) -> None:
+    """Feedback: taken, or 400; no other failure."""
+    reason = {"reason": {"code": "a", "system": "b"}, "userComment": "c"}
+    body = {"feedback": [copy.deepcopy(ACCEPTED), {**OVERRIDDEN, "overrideReason": reason}]}
+    parent, key = data.draw(st.sampled_from(places(body)))
+    parent[key] = data.draw(JSON)
+    try:
+        assert all(isinstance(each, Feedback) for each in cds_hooks.feedback(SIGN, body))
+    except Refused as error:
+        assert error.status == 400
+
+
 # --- nothing leaks ------------------------------------------------------------------------------------------------------
 
 
@@ -702,9 +749,9 @@ def test_no_refusal_holds_what_was_sent(canary: str) -> None:
         request(document(canary, subject={"reference": f"Patient/{canary}"})),
     ):
         assert canary not in str(refused(body))
-    for given in ({**OVERRIDDEN, "outcome": canary}, {**OVERRIDDEN, "outcomeTimestamp": canary}):
+    for wrong in ({**OVERRIDDEN, "outcome": canary}, {**OVERRIDDEN, "outcomeTimestamp": canary}):
         with pytest.raises(Refused) as caught:
-            told(given)
+            told(wrong)
         assert canary not in str(caught.value)
 
 

@@ -229,11 +229,11 @@ class _Asked:
         given = _object(value, f"prefetch.{key}")
         if given.get("resourceType") != "Bundle":
             return [(f"prefetch.{key}", given)]
-        if any(isinstance(link, dict) and link.get("relation") == "next" for link in given.get("link") or ()):
+        entries, links = given.get("entry", []), given.get("link", [])
+        if not isinstance(entries, list) or not isinstance(links, list):
+            raise Refused(f"prefetch.{key}: entry and link must be arrays")
+        if any(isinstance(link, dict) and link.get("relation") == "next" for link in links):
             raise Refused(f"prefetch.{key} is not all of the data: it links to a next page", 412)
-        entries = given.get("entry") or []
-        if not isinstance(entries, list):
-            raise Refused(f"prefetch.{key}.entry must be an array")
         found = []
         for number, entry in enumerate(entries):
             where = f"prefetch.{key}.entry[{number}].resource"
