@@ -317,6 +317,14 @@ R4: dict[str, dict[str, Element]] = {
         "valueReference": one("Reference", *ANY),
     },
 }
+R4["OperationOutcome"] = {**DOMAIN, "issue": many("OperationOutcome.issue", least=1)}
+R4["OperationOutcome.issue"] = {
+    **BACKBONE,
+    "severity": one("code", "fatal", "error", "warning", "information", least=1),
+    "code": one("code", "invalid", "incomplete", "not-supported", "processing", least=1),  # those of IssueType in use
+    "details": one("CodeableConcept"),
+    "diagnostics": one("string"),
+}
 MADE = ("Condition", "DetectedIssue", "Device", "DocumentReference", "Provenance", "Task")
 SYSTEMS = {  # of the concepts with a required binding
     "clinicalStatus": "http://terminology.hl7.org/CodeSystem/condition-clinical",
@@ -328,7 +336,7 @@ def problems(value: Any, type: str = "Bundle", path: str = "Bundle", allowed: tu
     """What in a bundle breaks the table, each with the element's path."""
     if type == "Resource":
         type = value.get("resourceType") if isinstance(value, dict) else None
-        if type not in MADE:
+        if type not in (*MADE, "OperationOutcome"):
             yield f"{path}: not a resource that we make"
             return
         path = type
@@ -529,7 +537,11 @@ NOT_GIVEN = {  # elements of R4 that we do not make
     },
     "Task.input": {"valueReference"},
 }  # fmt: skip
-GIVEN = [(type, name) for type, name in ELEMENTS if name not in NOT_GIVEN.get(type, ())]
+GIVEN = [
+    (type, name)
+    for type, name in ELEMENTS
+    if name not in NOT_GIVEN.get(type, ()) and not type.startswith("OperationOutcome")
+]
 
 
 @pytest.mark.parametrize(("type", "name"), GIVEN, ids=lambda value: value)
@@ -803,6 +815,89 @@ def test_each_invariant_is_seen_broken(full: dict[str, Any], name: str) -> None:
 def test_every_invariant_has_a_break() -> None:
     rules = {rule.__name__ for rule in (*OF_CONDITIONS, *OF_ALL, *OF_BUNDLES, inv_1)}
     assert rules == set(BREAKS)
+
+
+# --- a resource in, a bundle out ----------------------------------------------------------------------------------------
+
+
+def posted(text: str, id: str, patient: str = "Patient/p1", **more: Any) -> dict[str, Any]:
+    attachment = {"contentType": "text/plain; charset=utf-8", "data": base64.b64encode(text.encode()).decode()}
+    return {
+        "resourceType": "DocumentReference",
+        "id": id,
+        "status": "current",
+        "subject": {"reference": patient},
+        "context": {"encounter": [{"reference": "Encounter/e1"}]},
+        "content": [{"attachment": attachment}],
+        **more,
+    }
+
+
+def held(*resources: dict[str, Any]) -> dict[str, Any]:
+    return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": each} for each in resources]}
+
+
+def test_answer_refers_to_what_was_posted() -> None:
+    """Reference: evidence, patient and encounter are those of the resource, which is not sent back."""
+    for resource in (posted(RICH, "77"), held(posted(RICH, "77"))):
+        made = fhir.answer(resource, extractor(), recorded=RECORDED)
+        assert list(problems(made)) == [] and list(broken(made)) == [] and made["timestamp"] == RECORDED
+        assert not of(made, "DocumentReference") and not of(made, "OperationOutcome")
+        first = of(made, "Condition")[0]
+        assert first["subject"] == {"reference": "Patient/p1"} and first["encounter"] == {"reference": "Encounter/e1"}
+        assert first["evidence"][0]["detail"] == [{"reference": "DocumentReference/77"}]
+    assert "evidence" in json.dumps(made) and "defects" not in json.dumps(
+        fhir.answer(resource, extractor(), text=False)
+    )
+
+
+def test_answer_decides_on_all_documents_together() -> None:
+    parts = [posted("CT: bilateral L5 pars defects.", "1"), posted("Assessment: spondylolysis.", "2")]
+    made = fhir.answer(held(*parts), extractor())
+    assert [codes(each["code"]) for each in of(made, "Condition")] == [{"M43.06"}]
+    assert [each["what"]["reference"] for each in of(made, "Provenance")[0]["entity"]] == [
+        "DocumentReference/1",
+        "DocumentReference/2",
+    ]
+
+
+def test_answer_says_what_was_left_out() -> None:
+    """OperationOutcome: a warning, beside what the other documents say."""
+    linked = posted(RICH, "2", content=[{"attachment": {"contentType": "text/plain", "url": "http://x.org/Binary/1"}}])
+    made = fhir.answer(held(posted(RICH, "1"), linked), extractor())
+    (said,) = of(made, "OperationOutcome")
+    assert [(issue["severity"], issue["code"]) for issue in said["issue"]] == [("warning", "incomplete")]
+    assert of(made, "Condition") and list(problems(made)) == [] and list(broken(made)) == []
+
+
+def test_answer_is_of_one_encounter() -> None:
+    with pytest.raises(InputError, match="several patients or encounters"):
+        fhir.answer(held(posted(RICH, "1"), posted(RICH, "2", "Patient/p2")), extractor())
+    other = posted(RICH, "2", context={"encounter": [{"reference": "Encounter/e2"}]})
+    with pytest.raises(InputError, match="several patients or encounters"):
+        fhir.answer(held(posted(RICH, "1"), other), extractor())
+
+
+@pytest.mark.parametrize("resource", [None, [], "a", {}, {"resourceType": "Patient"}, held(), posted("", "1")])
+def test_answer_refuses_what_holds_no_document(resource: object) -> None:
+    with pytest.raises(InputError):
+        fhir.answer(resource, extractor())
+
+
+def test_nothing_said_of_what_was_posted_is_an_empty_bundle() -> None:
+    """Bundle.entry: optional, so where nothing is said of known documents there is none."""
+    made = fhir.answer(posted("Seen for a cold.", "1"), extractor())
+    assert set(made) == {"resourceType", "id", "type"} and list(problems(made)) == []
+
+
+def test_outcome_of_an_error() -> None:
+    """OperationOutcome.issue: severity, code and diagnostics; R4B's class accepts it."""
+    from fhir.resources.R4B.operationoutcome import OperationOutcome
+
+    made = fhir.outcome("error", "invalid", "one", "two")
+    OperationOutcome.model_validate(made)
+    assert [issue["diagnostics"] for issue in made["issue"]] == ["one", "two"]
+    assert list(problems(made, "Resource")) == []
 
 
 # --- what we promise beyond the standard --------------------------------------------------------------------------------

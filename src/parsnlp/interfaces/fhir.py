@@ -13,10 +13,12 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from parsnlp import letters
 from parsnlp.errors import InputError
+from parsnlp.extractor import Extractor
+from parsnlp.interfaces import reading
 from parsnlp.models import Code, Document, Edit, Note, NoteCondition, Query, Result, Span
 
 Resource = dict[str, Any]
@@ -151,6 +153,45 @@ def bundle(
         timestamp=recorded,
         entry=[{"fullUrl": f"urn:uuid:{id}", "resource": each} for id, each in entries.items()],
     )
+
+
+def answer(resource: object, extractor: Extractor, *, recorded: str | None = None, text: bool = True) -> Resource:
+    """The Bundle for a posted DocumentReference, DiagnosticReport, or Bundle of these: the documents of one encounter.
+
+    Its evidence refers to the documents as they were named. What was left out of a Bundle, or assumed of a document's
+    encoding, an OperationOutcome says. Raises `InputError` for a resource without a document that can be read, and for
+    documents of several patients or encounters.
+    """
+    from parsnlp.interfaces.formats import documents_of_resource
+
+    found = documents_of_resource(resource, "the resource")
+    notes = [reading.note({"id": f"document-{number}", **fields}) for number, fields in enumerate(found, 1)]
+    patients = {note.patient for note in notes if note.patient}
+    encounters = {note.encounter for note in notes if note.encounter}
+    if len(patients) > 1 or len(encounters) > 1:
+        raise InputError("the resource: holds documents of several patients or encounters; send those of one at a time")
+    made = bundle(
+        extractor.extract_encounter(notes),
+        subject=next(filter(_REFERENCE.fullmatch, patients), None),
+        encounter=next(filter(_REFERENCE.fullmatch, encounters), None),
+        recorded=recorded,
+        sources={note.id: note.id for note in notes if _REFERENCE.fullmatch(note.id)},
+        text=text,
+    )
+    notices = list(dict.fromkeys(str(fields["notice"]) for fields in found if "notice" in fields))
+    if notices:
+        said = outcome("warning", "incomplete", *notices)
+        said["id"] = str(uuid.uuid5(uuid.UUID(made["id"]), "OperationOutcome"))
+        made.setdefault("entry", []).append({"fullUrl": f"urn:uuid:{said['id']}", "resource": said})
+    return made
+
+
+def outcome(severity: Literal["error", "warning"], code: str, *says: str) -> Resource:
+    """An OperationOutcome with an issue for each sentence. `code`: of R4's issue types, such as invalid or incomplete."""
+    return {
+        "resourceType": "OperationOutcome",
+        "issue": [{"severity": severity, "code": code, "diagnostics": string(each)} for each in says],
+    }
 
 
 def condition(code: Code, context: Context) -> Resource:
