@@ -1,4 +1,4 @@
-"""What the documents show is what happens: README's Python, README's console sessions, docstring examples, commands."""
+"""What the documents show is what happens: Python in README and docs, README's console sessions, docstrings, commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from parsnlp.interfaces import cli
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PYTHON = [example for example in find_examples(str(README)) if example.prefix == "python"]
+DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PYTHON = [example for example in find_examples(*map(str, DOCUMENTS)) if example.prefix == "python"]
 SESSIONS = re.findall(r"```console\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
 
 
@@ -42,7 +43,7 @@ def commands(group: Any = None, path: str = "parsnlp") -> Iterator[str]:
 
 @pytest.mark.prints_note_text
 @pytest.mark.parametrize("example", PYTHON, ids=str)
-def test_readme_python(example: CodeExample, eval_example: EvalExample) -> None:
+def test_python(example: CodeExample, eval_example: EvalExample) -> None:
     eval_example.run_print_check(example)
 
 
