@@ -169,19 +169,17 @@ class Extractor:
             found = p_x3(book, record, conditions, assigned, claimed_codes(claim), typed)
         anchored = bool(record.found or typed)  # one mention, or one code, opens every document of the record
         care = [item for document in documents for item in self._services.care(document)] if anchored else []
+        imaging = [study for document in documents for study in self._services.imaging(document)] if anchored else []
+        events = self._events(documents) if anchored else ()
         return Result(
             id=notes[0].encounter or notes[0].id,
             codes=tuple(assigned.codes),
             suppressed=tuple(assigned.suppressed),
             findings=tuple(item.published for item in record.found),
             conditions=tuple(published),
-            imaging=tuple(study for document in documents for study in self._services.imaging(document))
-            if anchored
-            else (),
+            imaging=tuple(imaging),
             conservative_care=tuple(care),
-            services=linked(book, record, conditions, assigned, self._events(documents), self.procedures)
-            if anchored
-            else (),
+            services=linked(book, record, conditions, assigned, events, self.procedures),
             checklist=tuple(checklist(record, conditions, care)),
             edits=tuple(found),
             queries=tuple(p_x4(record, conditions, published, assigned)),

@@ -55,12 +55,12 @@ class ServiceFinder:
     def events(self, document: DocumentReading, number: int) -> Iterator[Event]:
         """The services of one document, in their order; `number` is its place in the record."""
         reading = document.reading
+        relatives = {item.mention.sentence for item in document.found if item.assertion == "family"}
         for at in reading.where(self._services):
             section = reading.section(reading.layout.sentences[at].start)
             category = section.category if section else None
-            if category in _PASSED_OVER:
-                continue
-            yield from self._of_sentence(reading, number, at, category)
+            if category not in _PASSED_OVER and at not in relatives:
+                yield from self._of_sentence(reading, number, at, category)
 
     def _of_sentence(self, reading: Reading, number: int, at: int, category: str | None) -> Iterator[Event]:
         clean = reading.clean(at)
@@ -103,6 +103,8 @@ class ServiceFinder:
             reading.text[start:end].isupper() and not reading.text[sentence.start : sentence.end].isupper()
         ):
             return False
+        if match.rule.value == "injection" and reading.kind == "radiology":
+            return False  # of contrast or a tracer
         return not any(
             -16 <= other.start - match.end <= 12 or 0 <= match.start - other.end <= 3
             for other in self._elsewhere.find(clean)
@@ -178,6 +180,6 @@ class ServiceFinder:
 
 def _core(match: Match, before: Sequence[Match]) -> Match:
     """A service without the status that its rule takes in: "PT" of "failed PT"."""
-    inside = [cue.end for cue in before if match.start < cue.end < match.end]
+    inside = [cue.end for cue in before if cue.start <= match.start < cue.end < match.end]
     start = max(inside, default=match.start)
     return match._replace(start=start + (match.text[start - match.start :].startswith(" ")))

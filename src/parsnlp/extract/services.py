@@ -24,7 +24,7 @@ class Services:
         self._modality = Matcher(rules.category("modality"))
         self._status = Matcher(rules.category("study_status"), longest=False)
         self._regions = Matcher(rules.category("region"))
-        self._care = Matcher(rules.category("care"))
+        self._care = Matcher([*rules.category("care"), *rules.category("exercise")])
         self._outcome = Matcher(rules.category("outcome"))
         self._duration = Matcher(rules.category("duration"))
         self._care_status = Matcher(rules.category("care_status"))
