@@ -80,6 +80,9 @@ def test_what_became_of_it(sentence: str, expected: list[str]) -> None:
         ("- MRI L-spine\n", ["MRI ordered"]),
         ("- LSO\n", ["bracing ordered"]),
         ("- L5-S1 fusion\n", ["fusion planned"]),
+        ("- LSO full-time for 6 weeks\n", ["bracing ordered"]),
+        ("- Continue PT twice a week\n", ["physical_therapy done"]),
+        ("- If CT shows nonunion, brace\n", ["CT planned", "bracing planned"]),
     ],
 )
 def test_a_bare_line_of_a_plan(line: str, expected: list[str]) -> None:

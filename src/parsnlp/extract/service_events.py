@@ -49,6 +49,7 @@ class ServiceFinder:
         self._before = Matcher(rules.category("service_before"))
         self._after = Matcher(rules.category("service_after"))
         self._link, self._break, self._turn = (rules.piece(f"service_{name}") for name in ("link", "break", "turn"))
+        self._condition = rules.piece("service_condition")
         self._regions = Matcher(rules.category("region"))
         self._elsewhere = Matcher(rule for rule in rules.category("study_status") if rule.value == "elsewhere")
 
@@ -75,8 +76,9 @@ class ServiceFinder:
         )
         for place, match in enumerate(found):
             cue = self._cue(clean.text, found, place, before, after)
-            status = cue.rule.value if cue is not None else self._usual(reading, category, match)
-            status = "done" if status == "measure" else status
+            status = self._status(reading, category, match, cue)
+            if status in ("done", "ordered") and self._condition.search(clean.text):
+                status = "planned"
             if status == "none":
                 continue
             start, end = clean.span(match.start, match.end)
@@ -110,13 +112,16 @@ class ServiceFinder:
             for other in self._elsewhere.find(clean)
         )
 
-    def _usual(self, reading: Reading, category: str | None, match: Match) -> str:
-        """The status of a service that no word tells of."""
-        if reading.kind == "order":
+    @staticmethod
+    def _status(reading: Reading, category: str | None, match: Match, cue: Match | None) -> str:
+        """What the status word says; a plan's bare services, and those with how long or how often, are ordered."""
+        ahead = category in ("plan", "order") or reading.kind == "order"
+        if cue is None:
+            return "done" if not ahead else "planned" if match.rule.value in _OPERATIONS else "ordered"
+        value = cue.rule.value or ""
+        if ahead and value == "done" and cue.rule.category == "service_after" and match.rule.category == "care":
             return "ordered"
-        if category in ("plan", "order"):
-            return "planned" if match.rule.value in _OPERATIONS else "ordered"
-        return "done"
+        return "done" if value == "measure" else value
 
     def _region(self, reading: Reading, at: int, match: Match) -> str | None:
         """The region of a study: the nearest that its sentence names, else the last that the line above it does."""
@@ -142,7 +147,8 @@ class ServiceFinder:
         if front is None or back is None:
             return front or back
         # A word behind tells what became of what a weaker word in front introduces: "had an ESI without relief".
-        return back if back.rule.value in _DECISIVE or front.rule.value in ("done", "measure") else front
+        weak = front.rule.value == "measure" or (front.rule.value == "done" and back.rule.value != "done")
+        return back if back.rule.value in _DECISIVE or weak else front
 
     def _leads(self, text: str, cue: Match, services: Sequence[Match], place: int) -> bool:
         """Whether nothing but a list of services stands between a status and the service after it."""
