@@ -53,6 +53,17 @@ def scratch(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def sweep(target: Path) -> None:
+    """Remove what a killed process left beside `target`. Only for who knows that no other is writing it now."""
+    begins = f".{target.name[:80]}."
+    for path in target.parent.iterdir():
+        if path.name.startswith(begins) and path.suffix == ".part":
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
 def take_place(made: Path, target: Path) -> None:
     """Let what was made in a scratch folder take the place of `target`, a file or a folder; an old one goes with the rest.
 

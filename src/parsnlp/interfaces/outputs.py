@@ -45,8 +45,8 @@ _DUCKDB = {
     "autoload_known_extensions": False,
 }
 # What a spreadsheet would run: a formula's sign, also a full-width one, first or behind blanks, quotes and marks that do
-# not show; and a control character in front, which some drop before they look.
-_RUNS = re.compile("[\t\r\n\0]|[\\s\"'`‘’“”\u200b-\u200f\u2060\ufeff]*[=+\\-@＝＋－＠]")
+# not show; and a tab or line end in front, which some drop before they look.
+_RUNS = re.compile("[\t\r\n]|[\\s\"'`‘’“”\u200b-\u200f\u2060\ufeff]*[=+\\-@＝＋－＠]")
 
 _Put = Callable[[Table, Sequence[Row]], None]
 
@@ -281,8 +281,9 @@ def _csv_cell(value: Cell) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        defused = f"'{value}" if _RUNS.match(value) else value
-        return '"' + defused.replace('"', '""').replace("\0", "\ufffd") + '"'  # few readers of CSV bear a NUL
+        text = value.replace("\0", "\ufffd")  # few readers of CSV bear a NUL
+        defused = f"'{text}" if _RUNS.match(text) else text
+        return '"' + defused.replace('"', '""') + '"'
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
