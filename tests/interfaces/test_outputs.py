@@ -315,7 +315,7 @@ def test_what_is_not_ours_is_never_replaced(format: str, parts: list[Part], tmp_
     folder.mkdir()
     (folder / "thesis.docx").write_text("years of work")
     file.write_text("x")
-    with pytest.raises(InputError, match="is a folder|holds other files"):
+    with pytest.raises(InputError, match=r"is a folder|holds other files"):
         outputs.write(format, folder, parts, {}, replace=True)
     assert (folder / "thesis.docx").read_text() == "years of work"
     if format in ("parquet", "csv"):
@@ -350,7 +350,7 @@ def test_a_full_disk_leaves_what_was_there(format: str, parts: list[Part], tmp_p
     out = tmp_path / "out"
     outputs.write(format, out, parts[:1], {})
     before = [path.read_bytes() for path in files(out)]
-    with files_no_longer_than(1000), pytest.raises(InputError, match="out: cannot be written .* nothing was kept"):
+    with files_no_longer_than(1000), pytest.raises(InputError, match=r"out: cannot be written .* nothing was kept"):
         outputs.write(format, out, parts * 20, {}, replace=True)
     assert [path.read_bytes() for path in files(out)] == before
     assert not list(tmp_path.glob(".*"))
@@ -365,7 +365,7 @@ def test_a_folder_that_may_not_be_written_is_told(
 
     monkeypatch.setattr("tempfile.mkdtemp", refused)
     monkeypatch.setattr("tempfile.mkstemp", refused)
-    with pytest.raises(InputError, match="out: cannot be written \\(Permission denied\\)"):
+    with pytest.raises(InputError, match=r"out: cannot be written \(Permission denied\)"):
         outputs.write(format, tmp_path / "out", parts, {})
 
 
@@ -432,7 +432,7 @@ def test_a_damaged_output_is_refused(format: str, parts: list[Part], tmp_path: P
     target = next(path for path in files(out) if path.name.startswith("codes") or "codes" in path.parts or path == out)
     for data in (target.read_bytes()[:200], canary.encode(), b'"a","b"\r\n' + target.read_bytes()):
         target.write_bytes(data)
-        with pytest.raises(InputError, match="damaged|not a result|not a table") as refused:
+        with pytest.raises(InputError, match=r"damaged|not a result|not a table") as refused:
             list(outputs.read(out))
         assert canary not in str(refused.value)
 
