@@ -437,6 +437,29 @@ def test_a_damaged_output_is_refused(format: str, parts: list[Part], tmp_path: P
         assert canary not in str(refused.value)
 
 
+@pytest.mark.parametrize("format", ("parquet", "csv", "duckdb"))
+def test_an_output_that_lacks_a_table_is_refused(format: str, parts: list[Part], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    outputs.write(format, out, parts, RUN)
+    if format == "parquet":
+        (out / "codes" / "part-000000.parquet").unlink()
+    elif format == "csv":
+        (out / "codes.csv").unlink()
+    else:
+        with duckdb.connect(out) as database:
+            database.execute("DROP TABLE codes")
+    with pytest.raises(InputError, match=r"missing|not an output"):
+        list(outputs.read(out))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_part_that_is_gone_is_named(format: str, parts: list[Part], tmp_path: Path) -> None:
+    parts[1].results.unlink()
+    with pytest.raises(InputError, match=r"two.jsonl: cannot be read \(No such file or directory\)"):
+        outputs.write(format, tmp_path / "out", parts, {})
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_is_no_output_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         outputs.read(tmp_path / "nothing")

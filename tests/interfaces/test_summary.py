@@ -163,6 +163,13 @@ def test_without_its_run_folder_it_says_only_what_it_knows(results: list[Result]
     assert facts["results"] == "5" and not {"inputs", "failed", "left out (--only)"} & set(facts)
 
 
+def test_a_damaged_run_folder_is_told(results: list[Result], tmp_path: Path) -> None:
+    out = written(tmp_path, results, "csv")
+    (outputs.run_folder(out) / "inputs.jsonl").write_text("{")
+    done = CliRunner().invoke(app, ["summary", str(out)])
+    assert done.exit_code == 2 and "inputs.jsonl:1: damaged" in done.stderr
+
+
 def test_nothing_found_is_a_summary_too(tmp_path: Path) -> None:
     path = tmp_path / "none.jsonl"
     path.write_text("")

@@ -115,7 +115,7 @@ def write(format: str, out: Path, parts: Iterable[Part], run: Mapping[str, Any],
     if format == "jsonl":
         with writing.replacing(out) as stream:
             for part in parts:
-                with part.results.open("rb") as results:
+                with _opened(part.results) as results:
                     shutil.copyfileobj(results, stream)
         return
     making = {"parquet": _parquet, "csv": _csv, "duckdb": _duckdb_file}[format]
@@ -137,6 +137,13 @@ def read(out: Path, only: Collection[str] = tuple(TABLES)) -> Iterator[tuple[str
     wanted = [table for name, table in TABLES.items() if name in only]
     reading = {"jsonl": _read_jsonl, "parquet": _read_parquet, "csv": _read_csv, "duckdb": _read_duckdb}
     return reading[_format_there(out)](out, wanted)
+
+
+def inputs(out: Path) -> Iterator[Mapping[str, Any]]:
+    """What the folder of an output's run tells of each input; nothing when that folder is gone."""
+    path = run_folder(out) / "inputs.jsonl"
+    if path.exists():
+        yield from (given for _, given in _json_lines(path))
 
 
 # --- parts to rows --------------------------------------------------------------------------------------------------
@@ -174,7 +181,7 @@ def _of_result(
 
 def _json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The objects of a file with where they stand."""
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         for number, line in enumerate(stream, 1):
             try:
                 found = json.loads(line)
@@ -242,7 +249,10 @@ def _read_parquet(out: Path, wanted: Sequence[Table]) -> Iterator[tuple[str, Row
 
     for table in wanted:
         names = [column.name for column in table.columns]
-        for path in sorted((out / table.name).glob("*.parquet")):
+        paths = sorted((out / table.name).glob("*.parquet"))
+        if not paths:
+            raise InputError(f"{out / table.name}: missing; {out} is not a whole output of parsnlp batch")
+        for path in paths:
             try:
                 with parquet.ParquetFile(path) as file:
                     for batch in file.iter_batches(_AT_ONCE, columns=names):
@@ -340,7 +350,7 @@ def _duckdb_file(path: Path) -> Iterator[_Put]:
                 database.unregister("these_rows")
 
             yield put
-        with path.open("rb") as stream:
+        with path.open("rb+") as stream:
             os.fsync(stream.fileno())
     except duckdb.Error as error:  # its message may quote a row
         raise OSError(errno.EIO, f"DuckDB stopped: {type(error).__name__}; is the disk full?") from None
@@ -390,8 +400,15 @@ def _format_there(out: Path) -> str:
         if (out / "notes").is_dir():
             return "parquet"
         raise InputError(f"{out}: not an output of parsnlp batch: it has no table 'notes'")
-    with out.open("rb") as stream:
+    with _opened(out) as stream:
         return "duckdb" if stream.read(12)[8:] == b"DUCK" else "jsonl"
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -35,7 +34,7 @@ def summarise(out: Path) -> Summary:
             if name == "codes":
                 firsts.add(row)
         cohort = firsts.lines(out)
-    states = _states(out)
+    states = Counter(str(given.get("state")) for given in outputs.inputs(out))
     return Summary(
         name=f"Summary of {out.name}",
         facts=tuple(counted.facts(states, sum(line.count for line in cohort))),
@@ -51,15 +50,6 @@ def _named(out: Path, only: tuple[str, ...]) -> Iterator[tuple[str, _Named]]:
     columns = {name: [column.name for column in table.columns] for name, table in TABLES.items()}
     for name, row in outputs.read(out, only):
         yield name, dict(zip(columns[name], row, strict=True))
-
-
-def _states(out: Path) -> Counter[str]:
-    """What became of the inputs, where the folder of the run still tells."""
-    path = outputs.run_folder(out) / "inputs.jsonl"
-    if not path.exists():
-        return Counter()
-    with path.open("rb") as stream:
-        return Counter(str(json.loads(line).get("state")) for line in stream)
 
 
 class _Lines:
