@@ -30,7 +30,7 @@ def test_dev_is_whole(dev: Evaluation) -> None:
     assert dev.codes.coded.of == 74
     assert dev.codes.uncoded.of == 36
     assert dev.mentions.spans.tp + dev.mentions.spans.fn == 250
-    assert set(dev.annotated.values()) == {110}
+    assert {name for name, count in dev.annotated.items() if count != 110} == {"services"}
 
 
 def test_dev_code_sets_without_s_codes(dev: Evaluation) -> None:

@@ -49,7 +49,7 @@ def filled(word: str) -> list[BaseModel]:
     )  # fmt: skip
     suppressed = Suppressed(code="M43.16", display="x", rule="P-A1", reason=word, evidence=(span,))
     imaging = Imaging(modality="CT", document="note", start=0, end=2, text=word)
-    care = Care(kind="bracing", detail=word, document="note", start=0, end=2, text=word)
+    care = Care(kind="bracing", detail=word, duration=word, document="note", start=0, end=2, text=word)
     edit = Edit(kind="excludes1_pair", severity="warning", says=word, rule="P-X2", evidence=(span,))
     query = Query(kind="site_missing", severity="query", says=word, rule="P-X4", evidence=(span,))
     item = ChecklistItem(item="level", state="captured", says=word, evidence=(span,))

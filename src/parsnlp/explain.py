@@ -278,7 +278,7 @@ def _services(result: Result, quote: bool) -> Iterator[Line]:
         span = Span(document=study.document, start=study.start, end=study.end, text=study.text)
         yield Line(f"Study, {study.modality}{': ' if details else ''}{details} {places.one(span, quote)}", 1)
     for care in result.conservative_care:
-        details = ", ".join(text for text in (care.duration, care.outcome) if text)
+        details = ", ".join(text for text in (care.duration if quote else None, care.outcome) if text)
         span = Span(document=care.document, start=care.start, end=care.end, text=care.text)
         kind = care.kind.replace("_", " ")
         yield Line(f"Care, {kind}{': ' if details else ''}{details} {places.one(span, quote)}", 1)

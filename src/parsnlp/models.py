@@ -205,11 +205,11 @@ class Imaging(_Model):
 
 
 class Care(_Model):
-    """Conservative care documented: kind, detail (the brace's type), duration, outcome."""
+    """Conservative care documented: kind, detail (the brace's type) and duration as the note words them, outcome."""
 
     kind: str
     detail: str | None = Field(default=None, repr=False)
-    duration: str | None = None
+    duration: str | None = Field(default=None, repr=False)
     outcome: str | None = None
     document: str
     start: int
@@ -355,7 +355,7 @@ class Result(_Model):
         return json.dumps(_without_text(self.model_dump()), ensure_ascii=False, separators=(",", ":"))
 
 
-_QUOTING = frozenset({"text", "detail", "says", "reason"})
+_QUOTING = frozenset({"text", "detail", "duration", "says", "reason"})
 
 
 def _without_text(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +33,52 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+@contextmanager
+def scratch(target: Path) -> Iterator[Path]:
+    """A private folder beside `target` to make it in, which is gone afterwards; `take_place` puts what was made there.
+
+    Raises `InputError` when something in it cannot be written.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name[:80]}.", suffix=".part", dir=target.parent))
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror})") from None
+    try:
+        yield folder
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror}); nothing was kept") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(target: Path) -> None:
+    """Remove what a killed process left beside `target`. Only for who knows that no other is writing it now."""
+    begins = f".{target.name[:80]}."
+    for path in target.parent.iterdir():
+        if path.name.startswith(begins) and path.suffix == ".part":
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def take_place(made: Path, target: Path) -> None:
+    """Let what was made in a scratch folder take the place of `target`, a file or a folder; an old one goes with the rest.
+
+    A file is replaced at once. Of a folder the old one steps aside first, and comes back when the new one cannot come.
+    """
+    if not target.is_dir():
+        made.replace(target)
+        return
+    old = made.with_name("old")
+    target.rename(old)
+    try:
+        made.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
 
 
 def write(target: Path, text: str) -> None:

@@ -17,6 +17,9 @@ from parsnlp.coding.icd10cm import Edition, Entry
 from parsnlp.errors import InputError, RuleError
 from parsnlp.models import Drg
 
+UNSPECIFIED = "site unspecified"
+"""The name of the region of a code whose fifth character is 0 (P-C3)."""
+
 _LONGEST_SHOWN = 24
 
 Kind = Literal["heading", "code", "review", "step", "item", "note"]
@@ -146,6 +149,23 @@ def card(code: str, edition: Edition, tables: Mapping[str, Any]) -> Card:
     'Spondylolisthesis, lumbar region'
     """
     return _Maker(edition, tables["codes"], tables["reference"]).card(code)
+
+
+def region(code: str, edition: Edition, tables: Mapping[str, Any]) -> str | None:
+    """The region that a code stands for (P-C3): lumbar, lumbosacral ..., "multiple sites" or `UNSPECIFIED`.
+
+    None for a code that names no site, such as Q76.2, and for one outside the scope of `card`.
+
+    >>> from parsnlp import rules
+    >>> region("M43.17", icd10cm.edition_for(None)[0], rules.load().tables)
+    'lumbosacral'
+    """
+    maker = _Maker(edition, tables["codes"], tables["reference"])
+    try:
+        found = maker.region(maker.subject(code))
+    except InputError:
+        return None
+    return found.name if found else None
 
 
 def scope(edition: Edition, tables: Mapping[str, Any]) -> tuple[str, ...]:
@@ -406,7 +426,7 @@ class _Maker:
             chapter=Named(code=above[-1], title=edition.title(above[-1])),
             block=Named(code=above[-2], title=edition.title(above[-2])),
             category=Named(code=category, title=edition.title(category)),
-            region=self._region(subject),
+            region=self.region(subject),
             uses=self._texts(subject, texts["uses"], names),
             inclusion_terms=tuple(term for code in chain[:-2] for term in self._entry(code).inclusion_terms),
             excludes1=tuple(Exclusion(at=code, note=note) for code in chain for note in self._entry(code).excludes1),
@@ -442,7 +462,8 @@ class _Maker:
                 yield f"{place}th character: placeholder {stem[-1]}"
             yield f"7th character: {_listed(sevenths, 'or')}"
 
-    def _region(self, subject: _Subject) -> Region | None:
+    def region(self, subject: _Subject) -> Region | None:
+        """The region of the code, with the levels it covers."""
         if subject.roles:
             name = subject.region or ""
             level = [n for n in subject.names if n not in ("other", *self.regions)]
@@ -456,7 +477,7 @@ class _Maker:
         row = self.regions.get(subject.region)
         if row is None:
             if subject.region == "unspecified":
-                return Region(name="site unspecified", character=self.codes["unspecified_site"])
+                return Region(name=UNSPECIFIED, character=self.codes["unspecified_site"])
             return Region(name="multiple sites", character=self.codes["multiple_sites"])
         return Region(
             name=subject.region,

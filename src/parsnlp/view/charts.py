@@ -26,6 +26,36 @@ class Interval:
     count: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of the length `value`, 0 to 1, with what to write at its end; `low`, `high`: its interval, where it has one."""
+
+    label: str
+    shown: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+def bars(title: str, rows: Sequence[Bar]) -> Markup:
+    """A bar for each row, its label above it: narrow enough for the screen of a telephone."""
+    width, step, longest = 320, 36, 42
+    parts = [_open(title, width, step * len(rows) + 2)]
+    for at, row in enumerate(rows):
+        y = at * step
+        label = row.label if len(row.label) <= longest else row.label[: longest - 1] + "…"
+        parts.append(
+            f'<text x="0" y="{y + 14}">{escape(label)}</text>'
+            f'<text x="{width}" y="{y + 14}" text-anchor="end">{escape(row.shown)}</text>'
+            f'<rect class="track" x="0" y="{y + 20}" width="{width}" height="8" rx="2"/>'
+            f'<rect class="bar" x="0" y="{y + 20}" width="{round(row.value * width, 1)}" height="8" rx="2"/>'
+        )
+        if row.low is not None and row.high is not None:
+            low, high = round(row.low * width, 1), round(row.high * width, 1)
+            parts.append(f'<line class="between" x1="{low}" x2="{high}" y1="{y + 24}" y2="{y + 24}"/>')
+    return Markup("".join([*parts, "</svg>"]))
+
+
 def intervals(title: str, rows: Sequence[Interval], goal: Mapping[str, float] | None = None) -> Markup:
     """A dot and whisker for each figure, one below the other; `goal`: a mark to reach, by label."""
     floor = min((row.low for row in rows if row.low is not None), default=0.0)

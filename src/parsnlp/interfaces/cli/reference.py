@@ -57,18 +57,27 @@ def explain(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of a result, the format of `code --json` and of `batch`.
+def schema(
+    tables: Annotated[bool, typer.Option("--tables", help="The tables and columns that batch can write.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --tables: as JSON.")] = False,
+) -> None:
+    """Print the JSON Schema of a result, the format of `code --json` and of `batch`; or the dictionary of its tables.
 
     \b
-    Example:
+    Examples:
       parsnlp schema > result.schema.json
+      parsnlp schema --tables > tables.md
     """
     import json
 
     from parsnlp.models import Result
 
-    typer.echo(json.dumps(Result.model_json_schema(mode="serialization"), indent=2))
+    if not tables:
+        typer.echo(json.dumps(Result.model_json_schema(mode="serialization"), indent=2))
+        return
+    from parsnlp.interfaces import tables as declared
+
+    typer.echo(json.dumps(declared.dictionary_data(), indent=2) if as_json else declared.dictionary())
 
 
 @codes_app.command("import")
