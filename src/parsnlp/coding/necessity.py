@@ -152,7 +152,7 @@ def _ties(book: CodeBook, record: Record, conditions: Sequence[Resolved], event:
     here = [item for item in document.found if item.mention.sentence == event.sentence and _names(item, event)]
     if here:
         return _tied(record, here, "named in one sentence with the")
-    if record.finder.other_reason(document.reading, event.sentence):
+    if record.finder.other_reason(document, event.sentence):
         return {}
     if event.kind == "imaging" and event.status == "done":
         shown = [item for item in document.found if item.assertion == "affirmed" and _near(record, item, event)]
@@ -219,10 +219,12 @@ def _heading(record: Record, event: Event) -> list[Found] | None:
 
 
 def _apart(book: CodeBook, event: Event, item: Resolved) -> bool:
-    """Whether a study is of another part of the spine than the condition."""
-    if event.region is None or not item.sites:
+    """Whether a service is for another part of the spine than the condition."""
+    there = {vertebra for level in event.levels for vertebra in members(level)}
+    there |= _vertebrae(book, event.region) if event.region else set()
+    if not there or not item.sites:
         return False
-    return not _vertebrae(book, event.region) & {
+    return not there & {
         vertebra
         for site in item.sites
         for vertebra in (members(site.name) if site.kind == "level" else _vertebrae(book, site.name))

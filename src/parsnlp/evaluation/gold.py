@@ -290,8 +290,8 @@ class _Reader:
         if note.id in self._places:
             self.problems.append(f"{where}: the id {note.id[:80]!r} is taken by {self._places[note.id]}")
         self._places.setdefault(note.id, where)
-        if note.codes is None and note.mentions is None:
-            self.problems.append(f'{where}: field codes: Field required (or "mentions", in a sentence without codes)')
+        if note.codes is None and note.mentions is None and note.services is None:
+            self.problems.append(f'{where}: field codes: Field required (or "mentions" or "services" alone)')
         if len({document.id for document in note.documents}) < len(note.documents):
             self.problems.append(f"{where}: two documents have one id")
         for i, mention in enumerate(note.mentions or ()):

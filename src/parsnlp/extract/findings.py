@@ -112,7 +112,7 @@ class Finder:
         self._injured = rules.piece("traumatic_before")
         self._amends, self._amended_to = rules.piece("amends"), rules.piece("amended_to")
         self._rather_than, self._epiphysis = rules.piece("rather_than"), rules.piece("epiphysis")
-        self._other_reason = rules.piece("other_reason")
+        self._other_reason, self._other_problem = rules.piece("other_reason"), rules.piece("other_problem")
         self._not_provider = rules.piece("not_provider")
         self._own_reading, self._own_error = rules.piece("own_reading"), rules.piece("own_error")
         # A line that reports a study: its name, perhaps region and date, then a colon or dash.
@@ -167,9 +167,19 @@ class Finder:
             result.changes = self._changes(reading, found)
         return result
 
-    def other_reason(self, reading: Reading, sentence: int) -> bool:
-        """Whether a sentence gives a reason for a service that is none of the conditions found here."""
-        return self._other_reason.search(reading.clean(sentence).text) is not None
+    def other_reason(self, document: DocumentReading, sentence: int) -> bool:
+        """Whether a service has a reason that is none of the conditions found here.
+
+        Its sentence gives one, or its line speaks of another problem and of none of these conditions.
+        """
+        reading, sentences = document.reading, document.reading.layout.sentences
+        if self._other_reason.search(reading.clean(sentence).text):
+            return True
+        item = sentences[sentence].item
+        if any(sentences[found.mention.sentence].item == item for found in document.found):
+            return False
+        line = (at for at in range(max(sentence - 12, 0), sentence + 1) if sentences[at].item == item)
+        return any(self._other_problem.search(reading.clean(at).text) for at in line)
 
     def _author(self, note: Note) -> frozenset[str]:
         """Whether a provider, who may establish a diagnosis, wrote the document; nothing where its author is not known."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from parsnlp.extract import levels
 from parsnlp.extract.findings import DocumentReading
 from parsnlp.extract.matching import Match, Matcher
 from parsnlp.extract.pipeline import Reading
@@ -22,11 +23,15 @@ _PASSED_OVER = ("family", "education", "systems", "medications")
 _DECISIVE = ("failed", "declined", "none")
 _REACH = 60  # characters between a status in front and its service
 _BEHIND = 34
+_AT = 14  # characters behind a service in which its levels stand
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One service as one document names it. `start`, `end`: its words in the text; `cue`: those of its status."""
+    """One service as one document names it.
+
+    `start`, `end`: its words in the text; `cue`: those of its status. `levels`: of an injection or operation.
+    """
 
     kind: str
     status: ServiceStatus
@@ -37,6 +42,7 @@ class Event:
     rule: str
     modality: str | None = None
     region: str | None = None
+    levels: tuple[str, ...] = ()
     cue: tuple[int, int, str] | None = None
 
 
@@ -56,11 +62,11 @@ class ServiceFinder:
     def events(self, document: DocumentReading, number: int) -> Iterator[Event]:
         """The services of one document, in their order; `number` is its place in the record."""
         reading = document.reading
-        relatives = {item.mention.sentence for item in document.found if item.assertion == "family"}
+        others = {item.mention.sentence for item in document.found if item.assertion in ("family", "generic")}
         for at in reading.where(self._services):
             section = reading.section(reading.layout.sentences[at].start)
             category = section.category if section else None
-            if category not in _PASSED_OVER and at not in relatives:
+            if category not in _PASSED_OVER and at not in others:
                 yield from self._of_sentence(reading, number, at, category)
 
     def _of_sentence(self, reading: Reading, number: int, at: int, category: str | None) -> Iterator[Event]:
@@ -93,6 +99,7 @@ class ServiceFinder:
                 rule=match.rule.id,
                 modality=match.rule.value if imaging else None,
                 region=self._region(reading, at, match) if imaging else None,
+                levels=() if imaging else _levels(clean.text, match),
                 cue=(*clean.span(cue.start, cue.end), cue.rule.id) if cue is not None else None,
             )
 
@@ -116,7 +123,7 @@ class ServiceFinder:
     def _status(reading: Reading, category: str | None, match: Match, cue: Match | None) -> str:
         """What the status word says; a plan's bare services, and those with how long or how often, are ordered."""
         ahead = category in ("plan", "order") or reading.kind == "order"
-        if cue is None:
+        if cue is None or (ahead and cue.rule.value == "measure"):
             return "done" if not ahead else "planned" if match.rule.value in _OPERATIONS else "ordered"
         value = cue.rule.value or ""
         if ahead and value == "done" and cue.rule.category == "service_after" and match.rule.category == "care":
@@ -181,7 +188,12 @@ class ServiceFinder:
             if not self._link.search(text[at : other.start]):
                 return False
             at = other.end
-        return cue.start - at <= _BEHIND
+        return cue.start - at <= (_REACH if cue.rule.value in _DECISIVE else _BEHIND)
+
+
+def _levels(text: str, match: Match) -> tuple[str, ...]:
+    """The levels that an injection or operation is at: within its words, or right behind them."""
+    return tuple(name for level in levels.find(text[match.start : match.end + _AT]) for name in level.names)
 
 
 def _core(match: Match, before: Sequence[Match]) -> Match:
