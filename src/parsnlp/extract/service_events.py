@@ -23,6 +23,7 @@ _PASSED_OVER = ("family", "education", "systems", "medications")
 _DECISIVE = ("failed", "declined", "none")
 _REACH = 60  # characters between a status in front and its service
 _BEHIND = 34
+_CLOSER = 10  # by so many characters a status behind must stand nearer than one in front
 _AT = 14  # characters behind a service in which its levels stand
 
 
@@ -55,6 +56,7 @@ class ServiceFinder:
         self._before = Matcher(rules.category("service_before"))
         self._after = Matcher(rules.category("service_after"))
         self._link, self._break, self._turn = (rules.piece(f"service_{name}") for name in ("link", "break", "turn"))
+        self._not_given = rules.piece("service_not_given")
         self._condition = rules.piece("service_condition")
         self._regions = Matcher(rules.category("region"))
         self._elsewhere = Matcher(rule for rule in rules.category("study_status") if rule.value == "elsewhere")
@@ -112,8 +114,10 @@ class ServiceFinder:
             reading.text[start:end].isupper() and not reading.text[sentence.start : sentence.end].isupper()
         ):
             return False
-        if match.rule.value == "injection" and reading.kind == "radiology":
+        if match.rule.value == "injection" and reading.kind == "radiology" and " " not in match.text:
             return False  # of contrast or a tracer
+        if self._not_given.search(clean.text[: match.start]):
+            return False
         return not any(
             -16 <= other.start - match.end <= 12 or 0 <= match.start - other.end <= 3
             for other in self._elsewhere.find(clean)
@@ -154,8 +158,12 @@ class ServiceFinder:
         if front is None or back is None:
             return front or back
         # A word behind tells what became of what a weaker word in front introduces: "had an ESI without relief".
-        weak = front.rule.value == "measure" or (front.rule.value == "done" and back.rule.value != "done")
-        return back if back.rule.value in _DECISIVE or weak else front
+        if back.rule.value in _DECISIVE or front.rule.value == "measure":
+            return back
+        if front.rule.value == "done":
+            return back if back.rule.value != "done" else front
+        nearer = back.start - services[place].end < services[place].start - front.end - _CLOSER
+        return back if nearer or (back.rule.value, front.rule.value) == ("ordered", "planned") else front
 
     def _leads(self, text: str, cue: Match, services: Sequence[Match], place: int) -> bool:
         """Whether nothing but a list of services stands between a status and the service after it."""
