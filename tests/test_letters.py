@@ -262,7 +262,9 @@ def test_no_repr_shows_note_text(canary: str) -> None:
 def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     load = parsnlp.extractor.load
     default = ("outpatient", "separate", "M43.0", None, False)
-    monkeypatch.setattr(parsnlp.extractor, "load", lambda *options: extractor() if options == default else load(*options))
+    monkeypatch.setattr(
+        parsnlp.extractor, "load", lambda *options: extractor() if options == default else load(*options)
+    )
     return lambda *arguments: CliRunner().invoke(cli.app, [str(a) for a in arguments], prog_name="parsnlp")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +29,8 @@ from parsnlp.interfaces.cli.common import (
 
 if TYPE_CHECKING:
     from parsnlp.extractor import Extractor
+    from parsnlp.interfaces.reading import Encounter
+    from parsnlp.interfaces.reading import Failure as Failed
     from parsnlp.models import Result
 
 
@@ -215,18 +217,13 @@ def encounter(
       parsnlp encounter charts.csv --out results.jsonl
     """
     from parsnlp.explain import lines, summary
-    from parsnlp.interfaces import batch as batches
     from parsnlp.interfaces import encounters as charts
     from parsnlp.interfaces import terminal
 
     extractor = load(setting, excludes1, stress_fracture, patterns, strict_release)
     items = charts.encounters(source)
     if out is not None:
-        text = not no_text
-        tally = batches.run(source, out, extractor, text=text, force=force, items=items, failed=say_failure)
-        for line in (*tally.lines(), f"written to {out}"):
-            typer.echo(line, err=True)
-        read, failed = tally.notes, tally.failed
+        read, failed = _write_encounters(items, source, out, force, extractor, not no_text)
     else:
         read = failed = 0
         told: set[str] = set()
@@ -241,6 +238,31 @@ def encounter(
             terminal.show_lines(console, lines(result, not no_text) if full else summary(result, not no_text))
     if failed:
         raise typer.Exit(SOME_FAILED if read else MISUSE)
+
+
+def _write_encounters(
+    items: Iterable[Encounter | Failed], source: Path, out: Path, force: bool, extractor: Extractor, text: bool
+) -> tuple[int, int]:
+    """Write the results to a file; how many encounters were read and how many could not be."""
+    from parsnlp import writing
+    from parsnlp.interfaces import batch, job
+    from parsnlp.interfaces.reading import Failure as Failed
+
+    if out.exists() and source.exists() and out.samefile(source):
+        raise InputError(f"{out}: is the input itself; choose another --out")
+    job.check_out(out, there=force)
+    tally = batch.Tally()
+    with writing.replacing(out) as stream:
+        for item in items:
+            line, fact = batch.decided(extractor, item, item.where, text)
+            tally.add(fact)
+            if line is None:
+                say_failure(Failed(item.where, fact["reason"]))
+            else:
+                stream.write(line + b"\n")
+    for told in (*tally.lines(), f"written to {out}"):
+        typer.echo(told, err=True)
+    return tally.notes, tally.failed
 
 
 @app.command()
