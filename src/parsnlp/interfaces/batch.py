@@ -49,8 +49,8 @@ class Options:
 class Fact(TypedDict, total=False):
     """What became of one note, without any of its text; absent means none, no or nought.
 
-    `number`, `where`, `sha256`: of its input, 1 for the first; a file of several notes has a fact for each. `state`:
-    done, left_out (by --only) or failed, which alone has `stage` and `reason`. `unspecified`: how many of the codes
+    `number`: its place in the run, from 0. `where`, `sha256`: of its input; a file of several notes has a fact for each.
+    `state`: done, left_out (by --only) or failed, which alone has `stage` and `reason`. `unspecified`: how many of the codes
     leave the site or the kind open. `notices`: of encodings. `stamp`: how the edition used stands to the date.
     """
 

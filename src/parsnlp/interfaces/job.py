@@ -37,7 +37,7 @@ from parsnlp.interfaces.batch import Fact, Options, Outcome, Reader, Tally, cras
 from parsnlp.interfaces.sources import Input, Sources
 
 _PART_BYTES = 16_000_000  # a part of heavy inputs holds fewer of them, so that memory stays bounded
-_RUN, _INPUTS, _ERRORS, _LOCK = "run.json", "inputs.jsonl", "errors.jsonl", "lock"
+_RUN, _INPUTS, _ERRORS, _PARTS, _LOCK = "run.json", "inputs.jsonl", "errors.jsonl", "parts", "lock"
 _DECIDES = ("sources", "options", "policy", "engine", "rule_set", "code_sets", "libraries")
 
 
@@ -58,9 +58,13 @@ class Done:
     over: bool = False
 
 
-def concatenate(parts: Iterable[Part], target: Path) -> None:
+Assemble = Callable[[Path, Iterable[Part], dict[str, Any]], None]
+"""Makes the output of the parts of a run, whole or not at all, in place of what is there; also given: what it did."""
+
+
+def concatenate(out: Path, parts: Iterable[Part], facts: dict[str, Any]) -> None:
     """The results of all parts as one file of JSON lines. Raises `InputError` when it cannot be written."""
-    with writing.replacing(target) as stream:
+    with writing.replacing(out) as stream:
         for part in parts:
             with part.results.open("rb") as results:
                 shutil.copyfileobj(results, stream)
@@ -75,18 +79,18 @@ def run(
     workers: int = 1,
     resume: bool = False,
     force: bool = False,
-    assemble: Callable[[Iterable[Part], Path], None] = concatenate,
+    assemble: Assemble = concatenate,
     failed: Callable[[Fact], None] = lambda fact: None,
     step: Callable[[Tally, int, int], None] = lambda tally, fresh, passed: None,
 ) -> Done:
     """Decide on every input of the sources and write the results to `out`, in the order of the inputs.
 
-    `resume`: go on with what an earlier run has left, or begin. `force`: begin anew whatever is there. `assemble` makes
-    the output of the parts, at a path it is given. `failed` is called for each new failure; `step` after each input
-    that is decided on, with how many notes were so far and how many bytes of the sources have passed, and after each
-    part that was there. Raises `InputError` when there is something to go on with or to replace and
-    neither is asked for, when what decides on the results has changed since, when another run writes to `out`, or when
-    something cannot be written; what is done stays. A signal to stop (SIGINT, SIGTERM) raises `KeyboardInterrupt`.
+    `resume`: go on with what an earlier run has left, or begin. `force`: begin anew whatever is there. `failed` is
+    called for each new failure; `step` after each input that is decided on, with how many notes were so far and how many
+    bytes of the sources have passed, and after each part that was there. Raises `InputError` when there is something to
+    go on with or to replace and neither is asked for, when what decides on the results has changed since, when another
+    run writes to `out`, or when something cannot be written; what is done stays. A signal to stop (SIGINT, SIGTERM)
+    raises `KeyboardInterrupt`.
     """
     if resume and force:
         raise InputError("--resume goes on and --force begins anew; give one of them")
@@ -96,20 +100,21 @@ def run(
     with _held(out), _stoppable():
         before = None if force else _before(folder)
         over = before is not None and _over(before, facts, out, resume)
+        _sweep(out)
         if before is None or not resume:
             _clear(folder)
         if before is not None and over:
+            _drop(folder)
             return Done(Tally.again(before["counts"]), over=True)
-        described = {**facts, **_circumstances()}
-        _write_json(folder / _RUN, {**described, "state": "running"})
-        _sweep(folder, parts=False)
+        started = {**facts, "started": _now()}
+        _write_json(folder / _RUN, {**started, "state": "running"})
         work = _Work(folder, Reader(extractor, options))
         done = work.through(sources.inputs(), options.part_size, workers, failed, step)
-        _finish(folder, out, work.parts, done.tally.written, assemble)
-        speed = {"seconds": round(done.seconds, 1), "fresh": done.fresh}
         counts = done.tally.counts()
-        _write_json(folder / _RUN, {**described, "state": "finished", "ended": _now(), **speed, "counts": counts})
-        _sweep(folder, parts=True)
+        _finish(out, work.parts, done.tally.written, lambda parts: assemble(out, parts, {**facts, "counts": counts}))
+        speed = {"seconds": round(done.seconds, 1), "fresh": done.fresh}
+        _write_json(folder / _RUN, {**started, "state": "finished", "ended": _now(), **speed, "counts": counts})
+        _drop(folder)
         return done
 
 
@@ -132,10 +137,11 @@ class _Work:
     """The parts of a run: those that are done already, and the making of the others."""
 
     def __init__(self, folder: Path, reader: Reader) -> None:
-        self.folder = folder / "parts"
+        self.folder = folder / _PARTS
         self.folder.mkdir(mode=0o700, exist_ok=True)
         self.reader = reader
-        self.parts: list[int] = []
+        self.parts: list[Part] = []
+        self.count = 0  # notes in these parts
         self.tally = Tally()
 
     def through(
@@ -146,19 +152,19 @@ class _Work:
         failed: Callable[[Fact], None],
         step: Callable[[Tally, int, int], None],
     ) -> Done:
-        """Make every part that is not there yet."""
+        """Make every part that is not there yet, and count the others in their turn."""
         start = time.monotonic()
         fresh = 0
-        waiting: deque[tuple[int, list[_Head]]] = deque()
+        waiting: deque[_Planned] = deque()
         todo = self._todo(_in_parts(inputs, size), waiting, step)
         outcomes = parallel.ordered(self.reader, todo, workers, weigh=Input.size, crashed=crashed)
         for first in outcomes:
-            number, heads = waiting.popleft()
+            part, heads, _ = waiting[0]
             lines: list[bytes] = []
             facts: list[Fact] = []
             for place, head in enumerate(heads):
                 for outcome in first if place == 0 else next(outcomes):
-                    fact = head.fact(outcome)
+                    fact = head.fact(self.count + len(facts), outcome)
                     facts.append(fact)
                     self.tally.add(fact)
                     fresh += 1
@@ -167,44 +173,65 @@ class _Work:
                     if fact["state"] == "failed":
                         failed(fact)
                 step(self.tally, fresh, head.passed)
-            part = _part(self.folder, number)
+            _forget(part)
             _write_lines(part.results, lines)
             _write_lines(part.inputs, map(_json, facts))
+            self._ready(part, facts)
+            waiting.popleft()
+            self._pass(waiting, step)
         return Done(self.tally, fresh, time.monotonic() - start)
 
     def _todo(
-        self,
-        parts: Iterable[list[Input]],
-        waiting: deque[tuple[int, list[_Head]]],
-        step: Callable[[Tally, int, int], None],
+        self, parts: Iterable[list[Input]], waiting: deque[_Planned], step: Callable[[Tally, int, int], None]
     ) -> Iterator[Input]:
-        """The inputs of the parts that are to be made, which are then `waiting`; the others are counted."""
-        first = 1
+        """The inputs of the parts that are to be made; parts are `waiting` for their turn."""
         for number, inputs in enumerate(parts):
-            self.parts.append(number)
-            heads = [_Head(first + place, item.where, item.sha256, item.passed) for place, item in enumerate(inputs)]
-            first += len(inputs)
-            there = _stored(_part(self.folder, number), heads)
-            if there is None:
-                waiting.append((number, heads))
-                yield from inputs
+            part = Part(self.folder / f"{number:06}.results.jsonl", self.folder / f"{number:06}.inputs.jsonl")
+            heads = [_Head(item.where, item.sha256, item.passed) for item in inputs]
+            if _is_of(part, heads):
+                waiting.append(_Planned(part, [], heads[-1].passed))
+                self._pass(waiting, step)
             else:
-                for fact in there:
-                    self.tally.add(fact)
-                step(self.tally, 0, heads[-1].passed)
+                waiting.append(_Planned(part, heads, heads[-1].passed))
+                yield from inputs
+
+    def _pass(self, waiting: deque[_Planned], step: Callable[[Tally, int, int], None]) -> None:
+        """Count the parts next in turn that were there. Notes before them may have become more or fewer."""
+        while waiting and not waiting[0].heads:
+            part, _, passed = waiting.popleft()
+            facts = _facts(part)
+            for fact in facts:
+                self.tally.add(fact)
+            if facts[0]["number"] != self.count:
+                for place, fact in enumerate(facts, self.count):
+                    fact["number"] = place
+                _write_lines(part.inputs, map(_json, facts))
+            self._ready(part, facts)
+            step(self.tally, 0, passed)
+
+    def _ready(self, part: Part, facts: list[Fact]) -> None:
+        self.parts.append(part)
+        self.count += len(facts)
 
 
 class _Head(NamedTuple):
     """What is kept of an input while it is decided on."""
 
-    number: int
     where: str
     sha256: str
     passed: int
 
-    def fact(self, outcome: Outcome) -> Fact:
+    def fact(self, number: int, outcome: Outcome) -> Fact:
         """The fact of one of its notes."""
-        return {"number": self.number, "where": self.where, "sha256": self.sha256, **outcome.fact}
+        return {"number": number, "where": self.where, "sha256": self.sha256, **outcome.fact}
+
+
+class _Planned(NamedTuple):
+    """A part with what is kept of its inputs, nothing where it is done already."""
+
+    part: Part
+    heads: list[_Head]
+    passed: int
 
 
 def _in_parts(inputs: Iterable[Input], size: int) -> Iterator[list[Input]]:
@@ -220,33 +247,35 @@ def _in_parts(inputs: Iterable[Input], size: int) -> Iterator[list[Input]]:
         yield some
 
 
-def _part(folder: Path, number: int) -> Part:
-    return Part(folder / f"{number:06}.results.jsonl", folder / f"{number:06}.inputs.jsonl")
-
-
-def _stored(part: Part, heads: list[_Head]) -> list[Fact] | None:
-    """The facts of a part that is done, if its inputs were these."""
+def _is_of(part: Part, heads: list[_Head]) -> bool:
+    """Whether the part is done and its inputs were these."""
     try:
-        facts: list[Fact] = [json.loads(line) for line in part.inputs.read_bytes().splitlines()]
-        there = [key for key, _ in groupby((fact["number"], fact["where"], fact["sha256"]) for fact in facts)]
+        there = [key for key, _ in groupby((fact["where"], fact["sha256"]) for fact in _facts(part))]
     except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return facts if there == [head[:3] for head in heads] and part.results.exists() else None
+        return False
+    return there == [head[:2] for head in heads] and part.results.exists()
 
 
-def _finish(
-    folder: Path, out: Path, numbers: list[int], written: int, assemble: Callable[[Iterable[Part], Path], None]
-) -> None:
+def _forget(part: Part) -> None:
+    """Let a part of other inputs count as done no more, before its results are replaced."""
+    if part.inputs.exists():
+        part.inputs.unlink()
+        writing.settle(part.inputs.parent)
+
+
+def _facts(part: Part) -> list[Fact]:
+    return [json.loads(line) for line in part.inputs.read_bytes().splitlines()]
+
+
+def _finish(out: Path, parts: list[Part], written: int, assemble: Callable[[list[Part]], None]) -> None:
     """Put the output together, then what stays in the folder."""
-    parts = [_part(folder / "parts", number) for number in numbers]
+    folder = folder_of(out)
     if sum(_count(part.results) for part in parts) != written:
         raise InputError(f"{folder}: its parts are damaged; --force does all anew")
-    made = folder / f".made{''.join(out.suffixes)}.part"
     try:
-        assemble(parts, made)
+        assemble(parts)
     except InputError as error:
-        raise InputError(f"{out}: cannot be put together from its parts: {error}; {_KEPT}") from None
-    _place(made, out, folder)
+        raise InputError(f"{error}; {_KEPT}") from None
     with writing.replacing(folder / _INPUTS) as inputs, writing.replacing(folder / _ERRORS) as errors:
         for part in parts:
             for line in part.inputs.read_bytes().splitlines(keepends=True):
@@ -258,14 +287,6 @@ def _finish(
 def _count(path: Path) -> int:
     with path.open("rb") as stream:
         return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
-
-
-def _place(made: Path, out: Path, folder: Path) -> None:
-    """Put what was made in the output's place."""
-    if out.is_dir() and made.is_dir():  # no system replaces a folder that holds something
-        out.replace(folder / ".old.part")
-    made.replace(out)
-    writing.settle(out.parent)
 
 
 _KEPT = "what is done stays, go on with --resume"
@@ -342,7 +363,7 @@ def _flat(value: Any, name: str = "") -> dict[str, Any]:
 
 
 def _described(sources: Sources, extractor: Extractor, options: Options) -> dict[str, Any]:
-    """What decides on the results; it comes back the same from JSON."""
+    """What decides on the results, and where; it comes back the same from JSON."""
     described = {
         "schema": 1,
         "sources": list(sources.given),
@@ -356,13 +377,11 @@ def _described(sources: Sources, extractor: Extractor, options: Options) -> dict
         "rule_set": {"hash": extractor.ruleset.hash, "rules": len(extractor.ruleset.rules)},
         "code_sets": {edition.id: edition.sha256 for edition in icd10cm.editions()},
         "libraries": {name: metadata.version(name) for name in ("medspacy", "spacy")},
+        "python": platform.python_version(),
+        "system": platform.platform(),
     }
     again: dict[str, Any] = json.loads(json.dumps(described))
     return again
-
-
-def _circumstances() -> dict[str, str]:
-    return {"python": platform.python_version(), "system": platform.platform(), "started": _now()}
 
 
 def _now() -> str:
@@ -377,19 +396,30 @@ def _clear(folder: Path) -> None:
     """Leave nothing of an earlier run; what it says of itself goes first, so that half of it is never resumed."""
     for name in (_RUN, _INPUTS, _ERRORS):
         (folder / name).unlink(missing_ok=True)
-    _sweep(folder, parts=True)
+    _drop(folder)
 
 
-def _sweep(folder: Path, parts: bool) -> None:
-    """Clear what was left half written; `parts`: and the parts that are done."""
-    inside = folder / "parts"
-    for path in [*folder.glob(".*.part"), *inside.glob(".*.part"), *(inside.glob("*.jsonl") if parts else ())]:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
+def _drop(folder: Path) -> None:
+    """Remove the parts."""
+    inside = folder / _PARTS
+    if inside.is_dir():
+        for path in inside.glob("*.jsonl"):
             path.unlink()
-    if parts and inside.is_dir():
         inside.rmdir()
+
+
+def _sweep(out: Path) -> None:
+    """Remove what a killed run left half written."""
+    folder = folder_of(out)
+    begins = f".{out.name[:80]}."
+    beside = [
+        path
+        for path in out.parent.iterdir()
+        if path.name.startswith(begins) and path.name.count(".") == begins.count(".") + 1
+    ]
+    for path in [*beside, *folder.glob(".*"), *(folder / _PARTS).glob(".*")]:
+        if path.suffix == ".part":
+            path.unlink()
 
 
 # --- one run at a time ----------------------------------------------------------------------------------------------

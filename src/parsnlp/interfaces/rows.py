@@ -34,6 +34,7 @@ LIMIT = 50_000_000
 
 TOO_LONG = "larger than --max-size, or a quotation mark that is never closed"
 _BLOCK = 1 << 16
+_SQUEEZED = 512  # bytes that may unpack to 30,000 times as many, all of which are held
 _PARQUET_ROWS = 256  # held at once
 
 
@@ -68,7 +69,7 @@ def opened(path: str | Path) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
         try:
             yield _unpacked(raw, kind(path)[1]), raw.tell
         except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise InputError(f"{path}: damaged, or cut off: not what gzip wrote") from None
+            raise InputError(f"{path}: damaged, or cut off") from None
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
@@ -82,7 +83,7 @@ def _unpacked(raw: IO[bytes], packing: str) -> IO[bytes]:
 
 
 class _Zstandard(io.RawIOBase):
-    """What zstd packed, as a stream whose damage is an `EOFError`."""
+    """What zstd packed, as a stream; an `EOFError` where it is damaged or cut off, which zstd's own reader passes over."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         try:
@@ -90,16 +91,33 @@ class _Zstandard(io.RawIOBase):
         except ImportError:
             raise InputError("reading .zst needs: pip install 'parsnlp[batch]'") from None
         self._damage = zstandard.ZstdError
-        self._inside = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(raw, read_across_frames=True)
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+        self._raw = raw
+        self._frame: Any = None
+        self._packed = b""
+        self._left = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        try:
-            return int(self._inside.readinto(buffer))
-        except self._damage:
-            raise EOFError from None
+        while not self._left:
+            block = self._packed or self._raw.read(_SQUEEZED)
+            if not block and self._frame is None:
+                return 0
+            if not block:
+                raise EOFError
+            self._frame = self._frame or self._decompressor.decompressobj()
+            try:
+                self._left = memoryview(self._frame.decompress(block))
+            except self._damage:
+                raise EOFError from None
+            self._packed = self._frame.unused_data if self._frame.eof else b""
+            self._frame = None if self._frame.eof else self._frame
+        view = memoryview(buffer)
+        size = min(len(view), len(self._left))
+        view[:size], self._left = self._left[:size], self._left[size:]
+        return size
 
 
 def rows(
@@ -358,7 +376,5 @@ def _parquet(path: Path, needed: Collection[str], only: Collection[str] | None) 
                 for fields in batch.to_pylist():
                     number += 1
                     yield Row(f"{path}:{number}", number, fields, passed=int(each * number))
-        except (ArrowException, UnicodeDecodeError):  # their messages may quote the file
+        except (ArrowException, UnicodeDecodeError, OSError):  # their messages may quote the file
             raise InputError(f"{path}: not a Parquet file that can be read; it may be damaged or cut off") from None
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror or 'damaged'})") from None
