@@ -151,8 +151,7 @@ class Sources:
         elif path.exists():
             self._file(path, alone)
         elif glob.has_magic(source):
-            matches = [Path(match) for match in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207
-            found = [self._folder(match, _prefix(match)) if match.is_dir() else self._match(match) for match in matches]
+            found = [self._match(Path(match)) for match in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207
             if not any(found):
                 raise InputError(f"{source}: matches no file that is read ({', '.join(_endings())}); check the pattern")
         else:
@@ -174,9 +173,11 @@ class Sources:
         self._add(str(path), name if ending == TEXT or not alone else "")
 
     def _match(self, path: Path) -> bool:
-        """A file that a pattern matches, passed over when it is of another kind."""
-        if not path.is_file() or self._ours(path):
+        """A folder or file that a pattern matches; a file of another kind is passed over."""
+        if self._ours(path) or not path.exists():
             return False
+        if path.is_dir():
+            return self._folder(path, _prefix(path))
         ending = rows.kind(path)[0]
         if ending not in _endings():
             self.passed_over[ending] += 1
