@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -68,6 +71,109 @@ def test_a_process_that_dies_is_told() -> None:
         list(ordered(os._exit, [1, 1, 1], workers=2, batch=1))
 
 
+DEADLY = """
+import os
+from pathlib import Path
+
+def unless_seven(number):
+    return os._exit(1) if number % 10 == 7 else number
+
+def once(marker):
+    if Path(marker).exists():
+        return "done"
+    Path(marker).touch()
+    os._exit(1)
+"""
+
+
+@pytest.fixture
+def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Functions that end their process, in a module that another process can import."""
+    (tmp_path / "deadly.py").write_text(DEADLY, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "deadly", raising=False)
+    return importlib.import_module("deadly")
+
+
+def test_an_item_that_kills_its_process_is_passed_over(deadly: Any) -> None:
+    found = list(ordered(deadly.unless_seven, range(20), workers=2, batch=3, crashed=lambda number: -number))
+    assert found == [-number if number % 10 == 7 else number for number in range(20)]
+
+
+def test_an_item_that_kills_its_process_once_is_done_again(deadly: Any, tmp_path: Path) -> None:
+    assert list(ordered(deadly.once, [str(tmp_path / "marker")], workers=2, crashed=str)) == ["done"]
+
+
+class Unreadable:
+    """What no process can take over."""
+
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        return os._exit, (1,)
+
+    def __call__(self, item: int) -> int:
+        return item
+
+
+def test_processes_that_die_of_themselves_are_told() -> None:
+    with pytest.raises(ParsnlpError, match="a worker process died"):
+        list(ordered(Unreadable(), [1, 2], workers=2, crashed=abs))
+
+
+def test_heavy_items_go_in_small_batches() -> None:
+    taken = 0
+
+    def numbers() -> Iterator[int]:
+        nonlocal taken
+        while taken < 1000:
+            yield taken
+            taken += 1
+
+    results = ordered(abs, numbers(), workers=2, batch=100, weigh=lambda number: 600_000)
+    assert next(results) == 0
+    assert taken < 20
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_no_process_outlives_the_program(tmp_path: Path) -> None:
+    program = f"""
+import os, time
+from parsnlp.parallel import ordered
+
+def work(number):
+    open({str(tmp_path)!r} + f"/{{os.getpid()}}", "w").close()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    list(ordered(work, range(2), workers=2, batch=1))
+"""
+    (tmp_path / "script.py").write_text(program, encoding="utf-8")
+    running = subprocess.Popen([sys.executable, str(tmp_path / "script.py")])
+
+    def started() -> list[int]:
+        return [int(path.name) for path in tmp_path.iterdir() if path.name.isdigit()]
+
+    assert wait_until(lambda: len(started()) == 2)
+    running.kill()
+    running.wait()
+    assert wait_until(lambda: not any(lives(process) for process in started()))
+
+
+def lives(process: int) -> bool:
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_until(said: Callable[[], bool]) -> bool:
+    for _ in range(600):
+        if said():
+            return True
+        time.sleep(0.05)
+    return False
+
+
 @pytest.mark.parametrize(("workers", "batch"), [(0, 1), (1, 0), (-1, 5)])
 def test_fewer_than_one_is_refused(workers: int, batch: int) -> None:
     with pytest.raises(InputError, match="must be at least 1"):
@@ -82,7 +188,8 @@ def test_batch_writes_the_same_bytes_and_names_the_same_failures(tmp_path: Path)
     for workers in ("1", "2"):
         out = tmp_path / f"{workers}.jsonl"
         done = CliRunner().invoke(app, ["batch", str(tmp_path / "rows.jsonl"), "--out", str(out), "--workers", workers])
-        outcomes.append((done.exit_code, done.output.replace(str(out), "OUT"), out.read_bytes()))
+        said = [line for line in done.output.replace(str(out), "OUT").splitlines() if "notes/s" not in line]
+        outcomes.append((done.exit_code, said, out.read_bytes()))
     assert outcomes[0] == outcomes[1]
     assert outcomes[0][0] == 3
 

@@ -17,7 +17,7 @@ from parsnlp.errors import InputError
 def replacing(target: Path) -> Iterator[BinaryIO]:
     """A file to write that takes the place of `target` when all went well; else `target` is as it was.
 
-    Raises `InputError` when it cannot be written.
+    Once it has taken its place it is on the disk: a loss of power leaves the one or the other, whole. Raises `InputError` when it cannot be written.
     """
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".part", dir=target.parent)
@@ -27,7 +27,10 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
+            stream.flush()
+            os.fsync(handle)
         temporary.replace(target)
+        settle(target.parent)
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}); nothing was kept") from None
     finally:
@@ -57,7 +60,7 @@ def sweep(target: Path) -> None:
     """Remove what a killed process left beside `target`. Only for who knows that no other is writing it now."""
     begins = f".{target.name[:80]}."
     for path in target.parent.iterdir():
-        if path.name.startswith(begins) and path.suffix == ".part":
+        if path.name.startswith(begins) and path.suffix == ".part" and path.name.count(".") == begins.count(".") + 1:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -79,6 +82,17 @@ def take_place(made: Path, target: Path) -> None:
     except OSError:
         old.rename(target)
         raise
+
+
+def settle(folder: Path) -> None:
+    """Have the disk hold what the folder lists. Raises `OSError`."""
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write(target: Path, text: str) -> None:

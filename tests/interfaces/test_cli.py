@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ import typer
 from typer.testing import CliRunner
 
 import parsnlp
-from parsnlp.interfaces import batch, cli, reading
+from parsnlp.interfaces import cli, reading
 
 NOTE = "CT LUMBAR SPINE\r\n\r\nIMPRESSION:\r\nChronic bilateral L5 pars defects. No spondylolisthesis.\r\n"
 BOTH = "IMPRESSION: L5-S1 spondylolisthesis, grade I. Bilateral L5 pars defects, chronic."
@@ -237,7 +235,7 @@ def test_batch_of_a_folder(run: Run, folder: Path, tmp_path: Path) -> None:
     assert [code["code"] for code in results(out)[0]["codes"]] == ["M43.17", "M43.06"]
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     assert done.stdout == "" and "2 read, 1 with codes, 1 to review" in done.stderr and "M43.06 1" in done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes", "out.jsonl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes", "out.jsonl", "out.jsonl.run"]
 
 
 def test_batch_of_rows_goes_on_after_bad_ones(run: Run, tmp_path: Path, canary: str) -> None:
@@ -305,52 +303,19 @@ def test_batch_refuses_what_cannot_be(run: Run, folder: Path, tmp_path: Path) ->
     empty.mkdir()
     rows = tmp_path / "rows.jsonl"
     rows.write_text("{}")
+    (tmp_path / "made.jsonl").mkdir()
     for source, out, says in (
-        (tmp_path / "absent", tmp_path / "o", "no such file or folder"),
-        (empty, tmp_path / "o", "holds no .txt file"),
-        (folder, tmp_path / "no" / "o", "does not exist"),
-        (folder, tmp_path, "is a folder"),
-        (folder / "b.txt", tmp_path / "o", "parsnlp code"),
+        (tmp_path / "absent", tmp_path / "o.jsonl", "no such file or folder"),
+        (empty, tmp_path / "o.jsonl", "holds no file that is read (.txt, .jsonl"),
+        (folder, tmp_path / "no" / "o.jsonl", "does not exist"),
+        (folder, tmp_path / "made.jsonl", "is a folder"),
+        (folder, tmp_path / "o", "its ending says no format"),
+        (folder / "readme.md", tmp_path / "o.jsonl", "not a kind of file that is read"),
     ):
         done = run("batch", source, "--out", out)
         assert done.exit_code == 2 and says in done.stderr, done.output
     done = run("batch", rows, "--out", rows, "--force")
     assert done.exit_code == 2 and "is the input itself" in done.stderr and rows.read_text() == "{}"
-
-
-def test_batch_interrupted_leaves_nothing(
-    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(source: Path) -> Iterator[batch.Input]:
-        yield reading.Encounter("x", "x", (reading.note({"text": "L5 pars defect"}),))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(batch, "inputs", interrupted)
-    done = run("batch", folder, "--out", tmp_path / "out.jsonl")
-    assert done.exit_code == 130 and "interrupted" in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
-
-
-def test_batch_stops_on_a_real_interrupt(tmp_path: Path) -> None:
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text(f"{json.dumps({'text': BOTH})}\n" * 50_000)
-    command = [
-        sys.executable,
-        "-c",
-        "from parsnlp.interfaces.cli import main; main()",
-        "batch",
-        str(rows),
-        "--out",
-        "out",
-    ]
-    running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".out.*.part")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    running.send_signal(signal.SIGINT)
-    _, stderr = running.communicate(timeout=60)
-    assert (running.returncode, stderr) == (130, "parsnlp: interrupted\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
 def test_batch_survives_an_error_in_one_note(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import datetime
 import io
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,6 @@ import pytest
 
 from parsnlp.errors import InputError
 from parsnlp.interfaces import reading
-from parsnlp.interfaces.reading import Failure
 
 TEXT = "Schober’s test: naïve.\r\nL5 pars defect – 4 mm.\n"
 
@@ -115,6 +114,14 @@ def test_note_takes_known_fields_and_leaves_the_rest() -> None:
     assert (note.id, note.setting, note.kind, note.date) == ("7", "inpatient", None, "2026-05-01")
 
 
+def test_note_takes_what_tables_hold() -> None:
+    fields = {"text": "x", "id": 7, "encounter": 8, "patient": 9, "date": "2026-05-01T10:30:00Z"}
+    note = reading.note(fields)
+    assert (note.id, note.encounter, note.patient, note.date) == ("7", "8", "9", "2026-05-01")
+    for date in (datetime.date(2026, 5, 1), datetime.datetime(2026, 5, 1, 10), "2026-05-01 10:30"):
+        assert reading.note({"text": "x", "date": date}).date == "2026-05-01"
+
+
 def test_lone_surrogates_become_one_character_each() -> None:
     assert reading.note({"text": "a\ud800b"}).text == "a\ufffdb"
 
@@ -125,6 +132,9 @@ def test_lone_surrogates_become_one_character_each() -> None:
         ({}, "'text' is missing"),
         ({"text": 5}, "'text' must be a string, not a number"),
         ({"text": "", "id": True}, "'id' must be a string, not true or false"),
+        ({"text": "", "patient": True}, "'patient' must be a string, not true or false"),
+        ({"text": "", "id": 1.0}, "'id' must be a string, not a number"),
+        ({"text": "", "date": "2026-05-01 or so"}, "'date' is not a calendar date"),
         ({"text": "", "setting": "home"}, "'setting' is not one of outpatient, inpatient"),
         ({"text": "", "setting": ["inpatient"]}, "'setting' must be a string, not a list"),
         ({"text": "", "kind": "poem"}, "'kind' is not one of radiology"),
@@ -138,7 +148,7 @@ def test_wrong_fields_are_named(fields: dict[str, object], says: str) -> None:
     assert says in str(caught.value)
 
 
-def test_errors_tell_no_text(write: Write, canary: str, tmp_path: Path) -> None:
+def test_errors_tell_no_text(write: Write, canary: str) -> None:
     texts: list[str] = []
     for data in (f"{canary}\0".encode(), codecs.BOM_UTF8 + canary.encode() + b"\xe9", f"%PDF- {canary}".encode()):
         with pytest.raises(InputError) as caught:
@@ -148,10 +158,7 @@ def test_errors_tell_no_text(write: Write, canary: str, tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught:
             reading.note(fields)
         texts.append(str(caught.value))
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text(f'"{canary}"\n{{"text": "{canary}\n[{canary}]\n')
-    texts += [row.says for _, row in reading.rows(rows) if isinstance(row, Failure)]
-    assert len(texts) == 9
+    assert len(texts) == 6
     assert canary not in " ".join(texts)
 
 
@@ -167,23 +174,3 @@ def test_texts_are_found_at_any_depth_and_sorted(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no \.txt file"):
         (tmp_path / "empty").mkdir()
         reading.texts(tmp_path / "empty")
-
-
-def test_rows_say_where_they_stand(tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    lines = [
-        codecs.BOM_UTF8 + b'{"text": "a"}',
-        b"",
-        b"{not json",
-        b"[1]",
-        b'"\xe9"',
-        b"[" * 100_000,
-        json.dumps({"text": "z"}).encode(),
-    ]
-    path.write_bytes(b"\r\n".join(lines))
-    found = {where.rpartition(":")[2]: row for where, row in reading.rows(path)}
-    assert list(found) == ["1", "3", "4", "5", "6", "7"]
-    assert found["1"] == {"text": "a"} and found["7"] == {"text": "z"}
-    for number, says in {"3": "not JSON", "4": "must be an object", "5": "not UTF-8", "6": "not JSON"}.items():
-        failure = found[number]
-        assert isinstance(failure, Failure) and says in failure.says

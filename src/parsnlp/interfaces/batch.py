@@ -1,33 +1,89 @@
-"""A folder or a JSON-lines file of notes to one JSON-lines file of results. A bad input is counted and passed over.
-
-Results go to a temporary file beside the target, readable by the owner alone, renamed when all is done: the target is
-never there half written.
-"""
+"""One input of a long run to its results, and what is counted of them. The run itself is in `job`."""
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
-from parsnlp import parallel, writing
 from parsnlp.errors import InputError
-from parsnlp.interfaces import reading
+from parsnlp.interfaces import sources
 from parsnlp.interfaces.reading import Encounter, Failure
+from parsnlp.interfaces.sources import MAX_SIZE, Columns, Input
 
 if TYPE_CHECKING:
     from parsnlp.extractor import Extractor
     from parsnlp.models import Result
 
+ONLY = ("all", "coded", "review")
+PART_SIZE = 500
+TIMEOUT = 60.0
+_SHOWN = 8  # codes named in a summary
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What decides on the results beside the sources and the extractor.
+
+    `text`: quote the notes in results. `only`: which results are kept. `timeout`: seconds that one input may take, 0 for
+    any, where the platform has timers (all but Windows). `max_size`: bytes of text a note may have. `part_size`: inputs
+    of a part. Raises `InputError` for a value of `only` that is not allowed.
+    """
+
+    text: bool = True
+    only: str = "all"
+    timeout: float = TIMEOUT
+    max_size: int = MAX_SIZE
+    part_size: int = PART_SIZE
+    columns: Columns = field(default_factory=Columns)
+
+    def __post_init__(self) -> None:
+        if self.only not in ONLY:
+            raise InputError(f"--only {self.only!r} is not one of {', '.join(ONLY)}")
+
+
+class Fact(TypedDict, total=False):
+    """What became of one note, without any of its text; absent means none, no or nought.
+
+    `number`: its place in the run, from 0. `where`, `sha256`: of its input; a file of several notes has a fact for each.
+    `state`: done, left_out (by --only) or failed, which alone has `stage` and `reason`. `unspecified`: how many of the codes
+    leave the site or the kind open. `notices`: of encodings. `stamp`: how the edition used stands to the date.
+    """
+
+    number: int
+    id: str
+    where: str
+    sha256: str
+    state: Literal["done", "left_out", "failed"]
+    stage: str
+    reason: str
+    codes: list[str]
+    unspecified: int
+    review: bool
+    queries: int
+    notices: int
+    stamp: str
+
+
+class Outcome(NamedTuple):
+    """A note's result as its line of JSON, None where it failed or was left out, and what became of it."""
+
+    line: bytes | None
+    fact: Fact
+
 
 @dataclass(slots=True)
 class Tally:
-    """What a run did. `notes`: results written. `codes`: how often each code was suggested."""
+    """What a run did. `notes`: those read, `written`: their results that were not left out."""
 
     notes: int = 0
+    written: int = 0
     coded: int = 0
+    unspecified: int = 0
     review: int = 0
     queries: int = 0
     failed: int = 0
@@ -35,15 +91,35 @@ class Tally:
     stamps: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
 
-    def add(self, done: Done) -> None:
-        """Count one result."""
+    def add(self, fact: Fact) -> None:
+        """Count one note."""
+        if fact["state"] == "failed":
+            self.failed += 1
+            return
+        codes = fact.get("codes", [])
         self.notes += 1
-        self.coded += bool(done.codes)
-        self.review += done.review
-        self.queries += done.queries
-        self.assumed += done.assumed
-        self.stamps.update([done.stamp] if done.stamp else [])
-        self.codes.update(done.codes)
+        self.written += fact["state"] == "done"
+        self.coded += bool(codes)
+        self.unspecified += fact.get("unspecified", 0)
+        self.review += fact.get("review", False)
+        self.queries += fact.get("queries", 0)
+        self.assumed += bool(fact.get("notices"))
+        self.stamps.update([fact["stamp"]] if "stamp" in fact else [])
+        self.codes.update(codes)
+
+    def counts(self) -> dict[str, Any]:
+        """Every count, as JSON can hold it."""
+        found = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {
+            name: dict(sorted(value.items())) if isinstance(value, Counter) else value for name, value in found.items()
+        }
+
+    @classmethod
+    def again(cls, counts: Mapping[str, Any]) -> Tally:
+        """The tally whose `counts` these are."""
+        made = cls(**counts)
+        made.stamps, made.codes = Counter(made.stamps), Counter(made.codes)
+        return made
 
     def lines(self) -> list[str]:
         """The closing summary."""
@@ -51,11 +127,14 @@ class Tally:
             f"{self.notes} read, {self.coded} with codes, {self.review} to review, "
             f"{self.queries} queries, {self.failed} failed"
         ]
+        if self.written < self.notes:
+            found.append(f"{self.notes - self.written} of them left out of the results, as --only says")
         if self.codes:
-            most = sorted(self.codes.items(), key=lambda item: (-item[1], item[0]))[:8]
-            found.append(
-                "codes: " + ", ".join(f"{code} {count}" for code, count in most) + (" …" if len(self.codes) > 8 else "")
-            )
+            most = sorted(self.codes.items(), key=lambda item: (-item[1], item[0]))
+            named = ", ".join(f"{code} {count}" for code, count in most[:_SHOWN])
+            found.append(f"codes: {named}" + (" …" if len(most) > _SHOWN else ""))
+            total = self.codes.total()
+            found.append(f"unspecified: {self.unspecified} of {total} codes ({self.unspecified / total:.0%})")
         if self.assumed:
             found.append(f"{self.assumed} not plain UTF-8: each result's 'warnings' says which encoding was read")
         return [
@@ -64,122 +143,91 @@ class Tally:
         ]
 
 
+class TooSlow(BaseException):
+    """The time for one input is over; not an `Exception`, so that nothing on the way takes it for its own."""
+
+
 @dataclass(frozen=True, slots=True)
-class Done:
-    """One result as its line of JSON, and what is counted of it."""
-
-    line: bytes
-    codes: tuple[str, ...]
-    review: bool
-    queries: int
-    assumed: bool
-    stamp: str | None
-
-
 class Reader:
-    """Reads one input; made once in each process. `text`: quote the notes in the results."""
+    """Decides on one input; picklable, so that another process can."""
 
-    def __init__(self, extractor: Extractor, text: bool) -> None:
-        self.extractor = extractor
-        self.text = text
+    extractor: Extractor
+    options: Options
 
-    def __call__(self, item: Encounter | Failure) -> Done | Failure:
-        if isinstance(item, Failure):
-            return item
+    def __call__(self, item: Input) -> list[Outcome]:
+        """What becomes of each note of the input. Raises no error."""
+        options = self.options
         try:
-            result = with_notices(self.extractor.extract_encounter(item.notes), item.notices)
-            line = result.to_json(text=self.text).encode("utf-8")
-        except InputError as error:  # strict release
-            return Failure(item.where, str(error))
-        except Exception as error:  # one note must not end the run; its text may be in the message, so not that
-            what = type(error).__name__
-            return Failure(item.where, f"could not be read by the extractor ({what}); please report this")
-        return Done(
-            line,
-            tuple(code.code for code in result.codes),
-            any(code.status == "review" for code in result.codes),
-            len(result.queries),
-            bool(item.notices),
-            result.code_set.stamp,
-        )
+            with _within(options.timeout):
+                found = sources.encounters(item, options.columns, options.max_size)
+                return [decided(self.extractor, each, item.id, options.text, options.only) for each in found]
+        except TooSlow:
+            return [failed(item.id, "timeout", f"took longer than {options.timeout:g} seconds; see --timeout")]
+        except Exception as error:  # its message may hold note text
+            return [failed(item.id, "read", f"could not be read ({type(error).__name__}); please report this")]
 
 
-def run(
-    source: Path,
-    out: Path,
-    extractor: Extractor,
-    *,
-    text: bool = True,
-    force: bool = False,
-    workers: int = 1,
-    items: Iterable[Encounter | Failure] | None = None,
-    failed: Callable[[Failure], None],
-    step: Callable[[], None] = lambda: None,
-) -> Tally:
-    """Read every note of `source` and write a `Result` a line to `out`, in the order of the inputs.
-
-    `items`: what to read in place of `source`'s notes one by one, such as its encounters. `workers`: processes that share
-    the work. `failed` is called for each input that cannot be used, `step` after each input. Raises `InputError` when
-    `source` holds nothing to read or `out` cannot be written.
-    """
-    check_out(source, out, force)
-    tally = Tally()
-    with writing.replacing(out) as stream:
-        for done in parallel.ordered(Reader(extractor, text), inputs(source) if items is None else items, workers):
-            if isinstance(done, Failure):
-                tally.failed += 1
-                failed(done)
-            else:
-                tally.add(done)
-                stream.write(done.line + b"\n")
-            step()
-    return tally
+def crashed(item: Input) -> list[Outcome]:
+    """What becomes of an input that ends its process."""
+    return [failed(item.id, "crash", "its process died twice, perhaps for lack of memory")]
 
 
-def check_out(source: Path, out: Path, force: bool) -> None:
-    """Raise `InputError` when `out` is a folder, the source itself, in no folder, or there already without `force`."""
-    if out.is_dir():
-        raise InputError(f"{out}: is a folder; --out names a file, such as {out / 'results.jsonl'}")
-    if not out.parent.is_dir():
-        raise InputError(f"{out}: its folder {out.parent} does not exist; make it first")
-    if out.exists():
-        if source.exists() and out.samefile(source):
-            raise InputError(f"{out}: is the input itself; choose another --out")
-        if not force:
-            raise InputError(f"{out}: exists already; choose another --out, or --force to replace it")
-
-
-def count(source: Path) -> int:
-    """How many inputs there are, for a progress bar."""
-    if source.is_dir():
-        return len(reading.texts(source))
-    return reading.count_rows(source)
-
-
-def inputs(source: Path) -> Iterator[Encounter | Failure]:
-    """Every note of a folder (its `.txt` files, sorted) or of a JSON-lines file, or what is wrong with it."""
-    if source.is_dir():
-        for path in reading.texts(source):
-            yield reading.single(path, path.relative_to(source).with_suffix("").as_posix())
-    elif source.suffix.lower() == ".txt":
-        raise InputError(f"{source}: is a single note; use: parsnlp code {source}")
-    else:
-        for where, row in reading.rows(source):
-            yield _from_row(where, row)
-
-
-def _from_row(where: str, row: object) -> Encounter | Failure:
-    if isinstance(row, Failure):
-        return row
-    assert isinstance(row, dict)
+def decided(
+    extractor: Extractor, item: Encounter | Failure, name: str, text: bool = True, only: str = "all"
+) -> Outcome:
+    """What becomes of one encounter. `name`: the id of what could not be read."""
+    if isinstance(item, Failure):
+        return failed(name, item.stage, item.says)
     try:
-        number = where.rpartition(":")[2]
-        note = reading.note({**row, "id": row["id"] if row.get("id") is not None else f"row-{number}"})
-    except InputError as error:
-        return Failure(where, str(error))
-    return Encounter(note.id, where, (note,))
+        result = with_notices(extractor.extract_encounter(item.notes), item.notices)
+        line = result.to_json(text=text).encode("utf-8")
+    except InputError as error:  # strict release
+        return failed(item.id, "extract", str(error))
+    except Exception as error:  # one note must not end the run; its text may be in the message, so not that
+        what = type(error).__name__
+        return failed(item.id, "extract", f"could not be read by the extractor ({what}); please report this")
+    review = any(code.status == "review" for code in result.codes)
+    kept = only == "all" or (review if only == "review" else bool(result.codes))
+    fact = Fact(id=result.id, state="done" if kept else "left_out")
+    if result.codes:
+        fact["codes"] = [code.code for code in result.codes]
+    if unspecified := sum("unspecified" in code.display.lower() for code in result.codes):
+        fact["unspecified"] = unspecified
+    if review:
+        fact["review"] = True
+    if result.queries:
+        fact["queries"] = len(result.queries)
+    if item.notices:
+        fact["notices"] = len(item.notices)
+    if result.code_set.stamp:
+        fact["stamp"] = result.code_set.stamp
+    return Outcome(line if kept else None, fact)
+
+
+def failed(name: str, stage: str, reason: str) -> Outcome:
+    """What becomes of an input that cannot be used."""
+    return Outcome(None, Fact(id=name, state="failed", stage=stage, reason=reason))
 
 
 def with_notices(result: Result, notices: Sequence[str]) -> Result:
     """The result with the notices of its encodings among its warnings, since its offsets hang on them."""
     return result.model_copy(update={"warnings": (*result.warnings, *notices)}) if notices else result
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raise `TooSlow` when the body takes longer; only the main thread of a process can be so interrupted."""
+    if not seconds or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, _late)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _late(number: int, frame: object) -> None:
+    raise TooSlow

@@ -11,8 +11,8 @@ from parsnlp import rules
 from parsnlp.errors import InputError
 from parsnlp.evaluation import gold as golden
 from parsnlp.extractor import Extractor, checked_policy
-from parsnlp.interfaces import batch
 from parsnlp.interfaces.reading import Failure
+from parsnlp.interfaces.sources import Sources
 from parsnlp.models import Note, Result
 
 SHIPPED = "shipped"
@@ -80,7 +80,7 @@ def _notes(on: Path) -> tuple[dict[str, tuple[str, ...]] | None, Encounters]:
         rows = golden.read_file(on)
         return {row.id: row.codes for row in rows if row.codes is not None}, {row.id: row.notes() for row in rows}
     encounters: Encounters = {}
-    for item in batch.inputs(on):
+    for item in Sources([str(on)]).encounters():
         if isinstance(item, Failure):
             raise InputError(f"{item.where}: {item.says}")
         encounters[item.id] = list(item.notes)

@@ -1,24 +1,21 @@
 """Encounters on disk: a folder is one, a folder of folders many; or a manifest lists the documents of each.
 
-A manifest is a CSV or TSV file with a heading, or JSON lines, a document a row: `encounter` and `note` (a path, from the
-manifest's folder), and where known `kind`, `date`, `setting`, `author`, `patient`; JSON rows may hold `text` in place of
-`note`. Rows of one encounter need not stand together. A document that cannot be read fails its whole encounter: a site
-is undocumented only if the whole record is silent.
+A manifest is a table (CSV, TSV, JSON lines, Parquet), a document a row: `encounter` and `note` (a path, from the
+manifest's folder) or `text`, and where known `kind`, `date`, `setting`, `author`, `patient`. Rows of one encounter need
+not stand together. A document that cannot be read fails its whole encounter: a site is undocumented only if the whole
+record is silent.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from parsnlp.errors import InputError
-from parsnlp.interfaces import reading
+from parsnlp.interfaces import reading, rows
 from parsnlp.interfaces.reading import Encounter, Failure
 
-MANIFESTS = (".csv", ".tsv", ".jsonl")
 _Rows = list[tuple[str, Mapping[str, object]]]
 
 
@@ -29,10 +26,10 @@ def encounters(source: Path) -> Iterator[Encounter | Failure]:
     """
     if source.is_dir():
         yield from _of_folder(source)
-    elif source.suffix.lower() in MANIFESTS:
+    elif rows.kind(source)[0] in rows.ENDINGS:
         yield from _of_manifest(source)
     elif source.exists():
-        raise InputError(f"{source}: neither a folder nor a manifest ({', '.join(MANIFESTS)})")
+        raise InputError(f"{source}: neither a folder nor a manifest ({', '.join(rows.ENDINGS)})")
     else:
         raise InputError(f"{source}: no such file or folder; check the path")
 
@@ -84,14 +81,14 @@ def _of_manifest(path: Path) -> Iterator[Encounter | Failure]:
         groups.setdefault(str(name), []).append((where, fields))
     if not groups:
         raise InputError(f"{path}: lists no document")
-    for name, rows in groups.items():
-        yield _gathered(name, rows[0][0], rows)
+    for name, documents in groups.items():
+        yield _gathered(name, documents[0][0], documents)
 
 
-def _gathered(name: str, where: str, rows: _Rows) -> Encounter | Failure:
+def _gathered(name: str, where: str, documents: _Rows) -> Encounter | Failure:
     """The encounter of these documents, or what keeps one of them from being read."""
     notes, notices = [], []
-    for number, (place, fields) in enumerate(rows, 1):
+    for number, (place, fields) in enumerate(documents, 1):
         try:
             text = fields.get("text")
             if "note" in fields:
@@ -108,22 +105,9 @@ def _gathered(name: str, where: str, rows: _Rows) -> Encounter | Failure:
 
 
 def _table(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """The rows of a CSV, TSV or JSON-lines file with where they stand."""
-    if path.suffix.lower() == ".jsonl":
-        for where, row in reading.rows(path):
-            if isinstance(row, Failure):
-                raise InputError(f"{where}: {row.says}")
-            yield where, row
-        return
-    decoded = reading.read(path)
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    rows = csv.DictReader(io.StringIO(decoded.text, newline=""), delimiter=delimiter)
-    try:
-        if not rows.fieldnames or "encounter" not in rows.fieldnames:
-            raise InputError(f"{path}: its first line must name the columns, 'encounter' among them")
-        for row in rows:
-            if None in row:
-                raise InputError(f"{path}:{rows.line_num}: has more fields than the heading")
-            yield f"{path}:{rows.line_num}", row
-    except csv.Error as error:
-        raise InputError(f"{path}:{rows.line_num}: not a table that can be read ({error})") from None
+    """The rows of a table with where they stand. Raises `InputError` for a row that cannot be read."""
+    needed = () if rows.kind(path)[0] in rows.LINES else ("encounter",)
+    for row in rows.rows(path, needed):
+        if isinstance(row, Failure):
+            raise InputError(f"{row.where}: {row.says}")
+        yield row.where, row.fields

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import codecs
 import datetime
-import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -27,9 +26,11 @@ KINDS = (
     "telephone", "letter", "scribe",
 )  # fmt: skip
 _FIELDS = ("setting", "kind", "date", "author", "encounter", "patient")
+_NAMES = ("id", "encounter", "patient")
+_TIME = re.compile(r"[T ]\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z|[+-]\d{2}:?\d{2})?$")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_MARKS = (  # UTF-32's little-endian mark begins with UTF-16's, so it comes first
+MARKS = (  # UTF-32's little-endian mark begins with UTF-16's, so it comes first
     (codecs.BOM_UTF8, "utf-8", "UTF-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le", "UTF-32"),
     (codecs.BOM_UTF32_BE, "utf-32-be", "UTF-32"),
@@ -50,10 +51,14 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An input that could not be used: `where` it is and what it `says`, without any of its text."""
+    """An input that could not be used: `where` it is and what it `says`, without any of its text.
+
+    `stage`: how far it came: read, extract, timeout or crash.
+    """
 
     where: str
     says: str
+    stage: str = "read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ def decode(data: bytes, where: str) -> Decoded:
     >>> decode("Schober’s test".encode("cp1252"), "a.txt").encoding
     'windows-1252'
     """
-    for mark, codec, name in _MARKS:
+    for mark, codec, name in MARKS:
         if data.startswith(mark):
             try:
                 text = data[len(mark) :].decode(codec)
@@ -112,6 +117,11 @@ def decode(data: bytes, where: str) -> Decoded:
         raise InputError(
             f"{where}: binary, or UTF-16 without a byte-order mark (a NUL at byte {nul}); give text, best as UTF-8"
         )
+    return assumed(data, where)
+
+
+def assumed(data: bytes, where: str) -> Decoded:
+    """Bytes to text where nothing marks the encoding: UTF-8, else windows-1252 or Latin-1, which `notice` then says."""
     try:
         return Decoded(data.decode("utf-8"), "UTF-8")
     except UnicodeDecodeError as error:
@@ -128,28 +138,33 @@ def decode(data: bytes, where: str) -> Decoded:
 def note(fields: Mapping[str, object]) -> Note:
     """A `Note` from loose fields: `text`, and optionally `id`, `setting`, `kind`, `date`, `author`, `encounter`, `patient`.
 
-    Other fields are ignored, null counts as absent; lone surrogates, which no file can hold, become U+FFFD.
+    Other fields are ignored, null counts as absent; names may be whole numbers, a date may have a time after it, which
+    is dropped; lone surrogates, which no file can hold, become U+FFFD.
     Raises `InputError` naming the field, never showing its value.
     """
     from parsnlp.models import SETTINGS, Note
 
     text = fields.get("text")
     if not isinstance(text, str):
-        raise InputError("'text' is missing" if text is None else f"'text' must be a string, not {_named(text)}")
+        raise InputError("'text' is missing" if text is None else f"'text' must be a string, not {named(text)}")
     given = {name: fields[name] for name in _FIELDS if fields.get(name) is not None}
     name = fields.get("id")
-    if isinstance(name, bool) or not isinstance(name, str | int | None):
-        raise InputError(f"'id' must be a string, not {_named(name)}")
-    for key, value in given.items():
-        if not isinstance(value, str):
-            raise InputError(f"'{key}' must be a string, not {_named(value)}")
+    for key, value in (("id", name), *given.items()):
+        if isinstance(value, datetime.date) and key == "date":
+            given[key] = value.isoformat()
+        elif isinstance(value, int) and not isinstance(value, bool) and key in _NAMES:
+            given[key] = str(value)
+        elif not isinstance(value, str | None):
+            raise InputError(f"'{key}' must be a string, not {named(value)}")
     if given.get("setting", SETTINGS[0]) not in SETTINGS:
         raise InputError(f"'setting' is not one of {', '.join(SETTINGS)}")
     if given.get("kind", KINDS[0]) not in KINDS:
         raise InputError(f"'kind' is not one of {', '.join(KINDS)}; leave it out to have it inferred")
+    if "date" in given:
+        given["date"] = _TIME.sub("", str(given["date"]))
     if "date" in given and not _is_date(str(given["date"])):
         raise InputError("'date' is not a calendar date of the form YYYY-MM-DD")
-    loose = {"text": text, "id": "note" if name is None else str(name), **given}
+    loose = {"text": text, "id": "note" if name is None else name, **given}
     return Note(**{key: _SURROGATES.sub("\ufffd", str(value)) for key, value in loose.items()})  # type: ignore[arg-type]
 
 
@@ -164,40 +179,6 @@ def texts(folder: Path) -> list[Path]:
     return found
 
 
-def rows(path: Path) -> Iterator[tuple[str, Mapping[str, object] | Failure]]:
-    """Each row of a JSON-lines file with where it stands ("notes.jsonl:17"); a row that cannot be read is a `Failure`.
-
-    Blank lines are passed over. Raises `InputError` when the file cannot be opened.
-    """
-    with _open(path) as stream:
-        for number, line in enumerate(stream, 1):
-            where = f"{path}:{number}"
-            if number == 1:
-                line = line.removeprefix(codecs.BOM_UTF8)
-            if line.strip():
-                yield where, _row(line, where)
-
-
-def count_rows(path: Path) -> int:
-    """How many rows a JSON-lines file has. Raises `InputError` when it cannot be opened."""
-    with _open(path) as stream:
-        return sum(1 for line in stream if line.strip())
-
-
-def _row(line: bytes, where: str) -> Mapping[str, object] | Failure:
-    try:
-        row = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        return Failure(where, f"not UTF-8 (byte {error.start} of the line); JSON lines must be UTF-8")
-    except json.JSONDecodeError as error:
-        return Failure(where, f"not JSON: {error.msg} at column {error.colno}")
-    except (RecursionError, ValueError):
-        return Failure(where, "not JSON that can be read: nested too deep, or a number too long")
-    if not isinstance(row, dict):
-        return Failure(where, f'must be an object such as {{"id": …, "text": …}}, not {_named(row)}')
-    return row
-
-
 def _is_date(text: str) -> bool:
     try:
         datetime.date.fromisoformat(text)
@@ -206,7 +187,8 @@ def _is_date(text: str) -> bool:
     return _DATE.fullmatch(text) is not None
 
 
-def _named(value: object) -> str:
+def named(value: object) -> str:
+    """What a value is, in words, without showing it."""
     names = {
         dict: "an object",
         list: "a list",
@@ -215,19 +197,20 @@ def _named(value: object) -> str:
         float: "a number",
         str: "a string",
     }
-    return names.get(type(value), "null")
+    return "null" if value is None else names.get(type(value), "what it is")
 
 
 def content(path: Path) -> bytes:
     """The bytes of a file. Raises `InputError` when it cannot be read."""
-    with _open(path) as stream:
+    with stream(path) as opened:
         try:
-            return stream.read()
+            return opened.read()
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _open(path: Path) -> IO[bytes]:
+def stream(path: Path) -> IO[bytes]:
+    """A file opened for reading. Raises `InputError` when it cannot be."""
     try:
         return path.open("rb")
     except FileNotFoundError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from parsnlp import writing
 from parsnlp.errors import InputError
 from parsnlp.interfaces.cli.common import (
     MISUSE,
@@ -30,6 +31,8 @@ from parsnlp.interfaces.cli.common import (
 
 if TYPE_CHECKING:
     from parsnlp.extractor import Extractor
+    from parsnlp.interfaces.reading import Encounter
+    from parsnlp.interfaces.reading import Failure as Failed
     from parsnlp.models import Result
 
 
@@ -218,18 +221,13 @@ def encounter(
       parsnlp encounter charts.csv --out results.jsonl
     """
     from parsnlp.explain import lines, summary
-    from parsnlp.interfaces import batch as batches
     from parsnlp.interfaces import encounters as charts
     from parsnlp.interfaces import terminal
 
     extractor = load(setting, excludes1, stress_fracture, patterns, strict_release, procedures)
     items = charts.encounters(source)
     if out is not None:
-        text = not no_text
-        tally = batches.run(source, out, extractor, text=text, force=force, items=items, failed=say_failure)
-        for line in (*tally.lines(), f"written to {out}"):
-            typer.echo(line, err=True)
-        read, failed = tally.notes, tally.failed
+        read, failed = _write_encounters(items, source, out, force, extractor, not no_text)
     else:
         read = failed = 0
         told: set[str] = set()
@@ -244,6 +242,31 @@ def encounter(
             terminal.show_lines(console, lines(result, not no_text) if full else summary(result, not no_text))
     if failed:
         raise typer.Exit(SOME_FAILED if read else MISUSE)
+
+
+def _write_encounters(
+    items: Iterable[Encounter | Failed], source: Path, out: Path, force: bool, extractor: Extractor, text: bool
+) -> tuple[int, int]:
+    """Write the results to a file; how many encounters were read and how many could not be."""
+    from parsnlp import writing
+    from parsnlp.interfaces import batch, outputs
+    from parsnlp.interfaces.reading import Failure as Failed
+
+    if out.exists() and source.exists() and out.samefile(source):
+        raise InputError(f"{out}: is the input itself; choose another --out")
+    outputs.check("jsonl", out, force)
+    tally = batch.Tally()
+    with writing.replacing(out) as stream:
+        for item in items:
+            line, fact = batch.decided(extractor, item, item.where, text)
+            tally.add(fact)
+            if line is None:
+                say_failure(Failed(item.where, fact["reason"]))
+            else:
+                stream.write(line + b"\n")
+    for told in (*tally.lines(), f"written to {out}"):
+        typer.echo(told, err=True)
+    return tally.notes, tally.failed
 
 
 @app.command()
@@ -394,3 +417,49 @@ def demo(
     from parsnlp.interfaces import demo as demonstration
 
     demonstration.run(folder or demonstration.notes_folder(), load())
+
+
+@app.command()
+def text(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Documents: Word, PDF, RTF, HTML, C-CDA, HL7, FHIR.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Save each text there, as UTF-8, by its document's name."),
+    ] = None,
+) -> None:
+    """Show or save the text of documents, to which the offsets of their results refer.
+
+    Text files are given as they are. A file of several documents gives several texts; saved, they are numbered.
+
+    \b
+    Examples:
+      parsnlp text report.pdf
+      parsnlp text scans/*.docx --out texts/
+    """
+    from parsnlp.interfaces import formats, reading
+
+    if out is not None and not out.is_dir():
+        raise InputError(f"{out}: no such folder; make it first")
+    failed = 0
+    for path in files:
+        try:
+            found = (
+                formats.documents(reading.content(path), path.suffix, str(path))
+                if path.suffix.lower() in formats.ENDINGS
+                else [{"text": reading.read(path).text}]
+            )
+            for number, document in enumerate(found, 1):
+                if document.get("notice"):
+                    typer.echo(f"parsnlp: {document['notice']}", err=True)
+                if out is None:
+                    sys.stdout.buffer.write(str(document["text"]).encode("utf-8", "replace") + b"\n")
+                else:
+                    name = path.stem if len(found) == 1 else f"{path.stem}-{number}"
+                    writing.write(out / f"{name}.txt", str(document["text"]))
+        except InputError as error:
+            typer.echo(f"parsnlp: {error}", err=True)
+            failed += 1
+    if failed:
+        raise typer.Exit(MISUSE if failed == len(files) else SOME_FAILED)

@@ -1,0 +1,403 @@
+"""What a long run reads: folders, patterns, files and standard input, as `Input`s in one fixed order.
+
+A folder is searched at any depth and its files are taken in the order of their paths. An ending says what a file is: a
+text, a table of notes (see `rows`), or a document of another format (see `formats`). An `Input` is as it was found;
+`encounters` makes notes of it, which is the costly part and may be done in another process. Whatever is wrong with one
+input is a `Failure` in its place; only what the caller named wrongly raises `InputError`.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+
+from parsnlp.errors import InputError
+from parsnlp.interfaces import formats, reading, rows
+from parsnlp.interfaces.reading import STDIN, Encounter, Failure
+from parsnlp.interfaces.rows import Row
+from parsnlp.models import Note
+
+TEXT = ".txt"
+MAX_SIZE = 5_000_000
+"""How many bytes of text a note may have, unless the caller says otherwise."""
+
+_BESIDE = 20  # a document's file holds images and markup too, a table's row escapes and other columns
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which column of a table holds what. `encounter`: where given, rows of one encounter are decided on together."""
+
+    text: str = "text"
+    id: str = "id"
+    setting: str = "setting"
+    kind: str = "kind"
+    date: str = "date"
+    author: str = "author"
+    patient: str = "patient"
+    encounter: str | None = None
+
+    def names(self) -> dict[str, str]:
+        """The column of each field of a note."""
+        return {item.name: name for item in fields(self) if (name := getattr(self, item.name))}
+
+    def needed(self) -> list[str]:
+        """The columns that a heading must hold: the text's, and those that the caller has named."""
+        return [name for key, name in self.names().items() if key == "text" or name != key or key == "encounter"]
+
+    def picked(self, row: Mapping[str, object]) -> dict[str, object]:
+        """A row as the fields of a note; empty cells are left out, but not an empty text."""
+        found = {key: row.get(name) for key, name in self.names().items()}
+        return {key: value for key, value in found.items() if value is not None and (value != "" or key == "text")}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input as it was found: a file's `data`, the `rows` of one encounter (mostly one row), or a `failure`.
+
+    `sha256`: of the data, of the rows with their places, or of what is wrong. `passed`: how many of the sources' bytes
+    had been read with it.
+    """
+
+    id: str
+    where: str
+    sha256: str
+    passed: int
+    data: bytes | None = None
+    rows: tuple[Row, ...] = ()
+    failure: Failure | None = None
+
+    def size(self) -> int:
+        """About how many bytes it has."""
+        return len(self.data or b"") + sum(len(str(row.fields.get("text", ""))) for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Files of one source: their paths after `before`, and what their ids have before the path."""
+
+    before: str
+    named: str
+    paths: list[str]
+
+
+@dataclass(slots=True)
+class Sources:
+    """The files that the sources name. `size`: their bytes, None where that is unknown. `passed_over`: by ending.
+
+    Raises `InputError` for a source that is not there, is of no kind that is read, holds nothing, or lacks a column.
+    """
+
+    given: Sequence[str]
+    columns: Columns = field(default_factory=Columns)
+    max_size: int = MAX_SIZE
+    without: Collection[Path] = ()
+    size: int | None = 0
+    passed_over: Counter[str] = field(default_factory=Counter)
+    _groups: list[_Group] = field(default_factory=list)
+    _failures: list[Failure] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.given.count(STDIN) > 1:
+            raise InputError("- (standard input) can be read only once; name it once")
+        if STDIN in self.given and self.columns.encounter:
+            raise InputError("--encounter-column reads its table twice, which standard input cannot be; give a file")
+        self.without = {path.resolve() for path in self.without}
+        alone = len(self.given) == 1
+        for source in self.given:
+            try:
+                self._find(source, alone)
+            except OSError as error:
+                raise InputError(f"{source}: cannot be read ({error.strerror})") from None
+        if len(self._groups) > 1:
+            self._once()
+
+    def inputs(self) -> Iterator[Input]:
+        """Every input in order, read when it is asked for."""
+        left = self._rows_of_encounters() if self.columns.encounter else Counter[str]()
+        held: dict[str, list[Row]] = {}
+        passed = 0
+        yield from (_failed(str(failure.where), failure, 0) for failure in self._failures)
+        for path, name in self._files():
+            if path == STDIN or rows.kind(path)[0] in rows.ENDINGS:
+                for found in self._of_table(path, name, passed):
+                    yield from _gathered(found, held, left) if found.rows else [found]
+            else:
+                yield self._of_file(path, name, passed)
+            passed += _size(path)
+        for name, some in held.items():  # a table that has lost rows since they were counted
+            yield _of_rows(name, some, passed)
+
+    def encounters(self) -> Iterator[Encounter | Failure]:
+        """The notes of every input in order, or what is wrong with it."""
+        for item in self.inputs():
+            yield from encounters(item, self.columns, self.max_size)
+
+    def _find(self, source: str, alone: bool) -> None:
+        path = Path(source)
+        if source == STDIN:
+            self.size = None
+            self._groups.append(_Group("", "", [STDIN]))
+        elif path.is_dir():
+            if not self._folder(path, "" if alone else _prefix(path)):
+                raise InputError(f"{source}: holds no file that is read ({', '.join(_endings())}); check the folder")
+        elif path.exists():
+            self._file(path, alone)
+        elif glob.has_magic(source):
+            found = [self._match(Path(match)) for match in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207
+            if not any(found):
+                raise InputError(f"{source}: matches no file that is read ({', '.join(_endings())}); check the pattern")
+        else:
+            raise InputError(f"{source}: no such file or folder; check the path")
+
+    def _file(self, path: Path, alone: bool) -> None:
+        """A file that the caller has named: it must be one that is read."""
+        ending, packing = rows.kind(path)
+        if ending not in _endings():
+            raise InputError(f"{path}: not a kind of file that is read; {', '.join(_endings())} are")
+        if path.resolve() in self.without:
+            raise InputError(f"{path}: is the input itself; choose another --out")
+        if ending in rows.ENDINGS:
+            first = next(rows.rows(path, self.columns.needed(), self.row_limit()), None)
+            text = first.fields.get(self.columns.text) if isinstance(first, Row) else None
+            if not isinstance(text, str | None):
+                raise InputError(f"{path}: its column {self.columns.text!r} holds {reading.named(text)}, not text")
+        name = path.name.removesuffix(packing) if ending == TEXT and alone else str(path)
+        self._add(str(path), name if ending == TEXT or not alone else "")
+
+    def _match(self, path: Path) -> bool:
+        """A folder or file that a pattern matches; a file of another kind is passed over."""
+        if self._ours(path) or not path.exists():
+            return False
+        if path.is_dir():
+            return self._folder(path, _prefix(path))
+        ending = rows.kind(path)[0]
+        if ending not in _endings():
+            self.passed_over[ending] += 1
+            return False
+        self._add(str(path), str(path))
+        return True
+
+    def _add(self, path: str, name: str) -> None:
+        self._groups.append(_Group(path, name, [""]))
+        self.size = None if self.size is None else self.size + _size(path)
+
+    def _folder(self, folder: Path, named: str) -> bool:
+        """Every file under the folder that is read, whether there is one. No link is followed that leads out of it."""
+        root = folder.resolve()
+        ours = {path.name for path in self.without}
+        found: list[str] = []
+        inside = [""]
+        while inside:
+            below = inside.pop()
+            try:
+                with os.scandir(folder / below) as entries:
+                    for entry in entries:
+                        path = below + entry.name
+                        if entry.name.startswith(".") or (entry.name in ours and self._ours(Path(entry.path))):
+                            continue
+                        if entry.is_dir(follow_symlinks=False):
+                            inside.append(f"{path}/")
+                        elif entry.is_file() and (not entry.is_symlink() or _stays(Path(entry.path), root)):
+                            ending = rows.kind(entry.name)[0]
+                            if ending in _endings():
+                                found.append(path)
+                                self.size = None if self.size is None else self.size + entry.stat().st_size
+                            else:
+                                self.passed_over[ending] += 1
+            except OSError as error:
+                where = str(folder / below)
+                self._failures.append(Failure(where, f"the folder cannot be read ({error.strerror})"))
+        found.sort()
+        self._groups.append(_Group(_prefix(folder), named, found))
+        return bool(found)
+
+    def _ours(self, path: Path) -> bool:
+        """Whether the path is of the output."""
+        real = path.resolve()
+        return any(real == other or other in real.parents for other in self.without)
+
+    def _once(self) -> None:
+        """Leave each file out where it is named again."""
+        seen: set[str] = set()
+        for group in self._groups:
+            fresh = []
+            for path in group.paths:
+                whole = os.path.abspath(group.before + path)  # noqa: PTH100 - resolving a million links is slow
+                if whole not in seen:
+                    seen.add(whole)
+                    fresh.append(path)
+            group.paths[:] = fresh
+
+    def _files(self) -> Iterator[tuple[str, str]]:
+        """Each file's path and id; the ending of a text is no part of its id."""
+        for group in self._groups:
+            for path in group.paths:
+                name = group.named + path
+                yield group.before + path, name[: -len(TEXT)] if name.lower().endswith(TEXT) else name
+
+    def row_limit(self) -> int:
+        """How many bytes a table's row may have."""
+        return _BESIDE * self.max_size
+
+    def _rows_of_encounters(self) -> Counter[str]:
+        """How many rows each encounter has in all tables."""
+        counts: Counter[str] = Counter()
+        only = Columns(encounter=self.columns.encounter, text=str(self.columns.encounter))
+        for path, name in self._files():
+            if rows.kind(path)[0] in rows.ENDINGS:
+                for found in self._of_table(path, name, 0, only):
+                    counts.update(_encounter(row) for row in found.rows if _encounter(row))
+        return counts
+
+    def _of_file(self, path: str, name: str, passed: int) -> Input:
+        limit = self.max_size * (1 if rows.kind(path)[0] == TEXT else _BESIDE)
+        try:
+            with rows.opened(path) as (stream, _):
+                data = stream.read(limit + 1)
+        except InputError as error:
+            return _failed(name, Failure(path, str(error).removeprefix(f"{path}: ")), passed)
+        if len(data) > limit:
+            return _failed(name, Failure(path, f"larger than --max-size, {self.max_size} bytes"), passed)
+        return Input(name, path, hashlib.sha256(data).hexdigest(), passed + len(data), data=data)
+
+    def _of_table(self, path: str, name: str, passed: int, columns: Columns | None = None) -> Iterator[Input]:
+        columns = columns or self.columns
+        if path == STDIN:
+            table = rows.lines(sys.stdin.buffer, "standard input", limit=self.row_limit())
+        else:
+            table = rows.rows(path, columns.needed(), self.row_limit(), set(columns.names().values()))
+        try:
+            for row in table:
+                if isinstance(row, Failure):
+                    yield _failed(_row_id(name, row.where.rpartition(":")[2]), row, passed)
+                    continue
+                picked = columns.picked(row.fields)
+                picked.setdefault("id", _row_id(name, row.number))
+                yield _of_rows(str(picked["id"]), [replace(row, fields=picked)], passed + row.passed)
+        except InputError as error:
+            yield _failed(name or path, Failure(path, str(error).removeprefix(f"{path}: ")), passed)
+
+
+def encounters(item: Input, columns: Columns, max_size: int = MAX_SIZE) -> list[Encounter | Failure]:
+    """The notes of an input, mostly one; of rows that belong together one encounter; or what is wrong with them."""
+    if item.failure:
+        return [item.failure]
+    if item.rows:
+        return [_encounter_of(item, columns, max_size)]
+    assert item.data is not None
+    ending = rows.kind(item.where)[0]
+    if ending in formats.ENDINGS:
+        return _documents(item, ending, item.data, together=columns.encounter is not None)
+    try:
+        decoded = reading.decode(item.data, item.where)
+        note = reading.note({"id": item.id, "text": decoded.text})
+    except InputError as error:
+        return [Failure(item.where, str(error).removeprefix(f"{item.where}: "))]
+    return [Encounter(item.id, item.where, (note,), (decoded.notice,) if decoded.notice else ())]
+
+
+def _documents(item: Input, ending: str, data: bytes, together: bool) -> list[Encounter | Failure]:
+    """The notes of a document's file; `together`: those of one encounter as one."""
+    try:
+        found = formats.documents(data, ending, item.where)
+        notes = [
+            reading.note({**given, "id": item.id if len(found) == 1 else f"{item.id}:{given.get('id', number)}"})
+            for number, given in enumerate(found, 1)
+        ]
+    except InputError as error:
+        return [Failure(item.where, str(error).removeprefix(f"{item.where}: "))]
+    groups: dict[str, list[tuple[Note, str | None]]] = {}
+    for number, (note, given) in enumerate(zip(notes, found, strict=True)):
+        name = note.encounter if together and note.encounter else f" {number}"
+        groups.setdefault(name, []).append((note, str(given["notice"]) if given.get("notice") else None))
+    made: list[Encounter | Failure] = []
+    for group in groups.values():
+        if len({note.id for note, _ in group}) < len(group):
+            group = [
+                (note.model_copy(update={"id": f"{note.id}#{at}"}), told) for at, (note, told) in enumerate(group, 1)
+            ]
+        notices = tuple(dict.fromkeys(told for _, told in group if told))
+        made.append(Encounter(group[0][0].id, item.where, tuple(note for note, _ in group), notices))
+    return made
+
+
+def _encounter_of(item: Input, columns: Columns, max_size: int) -> Encounter | Failure:
+    notes = []
+    for row in item.rows:
+        text = row.fields.get("text")
+        if isinstance(text, str) and len(text) * 4 > max_size and len(text.encode("utf-8", "replace")) > max_size:
+            return Failure(row.where, f"larger than --max-size, {max_size} bytes")
+        try:
+            notes.append(reading.note(row.fields))
+        except InputError as error:
+            says = str(error)
+            for key, name in columns.names().items():
+                says = says.replace(f"'{key}'", f"'{name}'", 1) if says.startswith(f"'{key}'") else says
+            return Failure(row.where, says)
+    if len({note.id for note in notes}) < len(notes):
+        return Failure(item.where, "two documents of this encounter have the same id; give each its own")
+    notices = dict.fromkeys(row.notice for row in item.rows if row.notice)
+    return Encounter(item.id, item.where, tuple(notes), tuple(notices))
+
+
+def _gathered(found: Input, held: dict[str, list[Row]], left: Counter[str]) -> Iterator[Input]:
+    """The row itself where it belongs to no encounter; else its encounter, once the last of its rows has come."""
+    (row,) = found.rows
+    name = _encounter(row)
+    if not name:
+        yield found
+    elif not left[name]:
+        yield _failed(found.id, Failure(row.where, "the table changed while it was read; start again"), found.passed)
+    else:
+        held.setdefault(name, []).append(row)
+        left[name] -= 1
+        if not left[name]:
+            yield _of_rows(name, held.pop(name), found.passed)
+
+
+def _of_rows(name: str, some: Sequence[Row], passed: int) -> Input:
+    content = json.dumps([[row.where, row.fields, row.notice] for row in some], sort_keys=True, default=str)
+    return Input(name, some[0].where, hashlib.sha256(content.encode()).hexdigest(), passed, rows=tuple(some))
+
+
+def _failed(name: str, failure: Failure, passed: int) -> Input:
+    says = hashlib.sha256(failure.says.encode("utf-8", "replace")).hexdigest()
+    return Input(name, failure.where, says, passed, failure=failure)
+
+
+def _encounter(row: Row) -> str:
+    """The encounter that a row belongs to, "" for none."""
+    name = row.fields.get("encounter", "")
+    return str(name) if isinstance(name, str | int) else ""
+
+
+def _row_id(name: str, number: int | str) -> str:
+    """The id of a row that has none."""
+    return f"{name}:row-{number}" if name not in ("", STDIN) else f"row-{number}"
+
+
+def _endings() -> tuple[str, ...]:
+    return (TEXT, *rows.ENDINGS, *sorted(formats.ENDINGS))
+
+
+def _prefix(folder: Path) -> str:
+    return "" if str(folder) == "." else f"{folder}/".replace("//", "/")
+
+
+def _stays(link: Path, root: Path) -> bool:
+    return root in link.resolve().parents
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size if path != STDIN else 0
+    except OSError:
+        return 0
