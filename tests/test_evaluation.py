@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib.util
 import itertools
 import json
 import random
@@ -16,11 +14,11 @@ import pytest
 from typer.testing import CliRunner
 
 from parsnlp.errors import InputError
-from parsnlp.evaluation import Evaluation, evaluate, evaluate_file
+from parsnlp.evaluation import Evaluation, agreement, evaluate, evaluate_file
 from parsnlp.evaluation import gold as golden
 from parsnlp.evaluation.compare import Scored, match, same
 from parsnlp.evaluation.figures import SEED, Tally, proportion
-from parsnlp.evaluation.gold import GoldMention, read_archive, read_file, read_rows
+from parsnlp.evaluation.gold import GoldMention, read_annotations, read_archive, read_file, read_rows
 from parsnlp.evaluation.score import Scorer
 from parsnlp.extractor import Extractor, load
 from parsnlp.interfaces import cli, sealed
@@ -671,6 +669,8 @@ def test_unrelated_notes(tmp_path: Path, extractor: Extractor) -> None:
             "gold.jsonl:2: mentions.0: 0-2: the note has another text there",
         ),
         ('{"text": "ZZZ", "codes": [], "id": "first"}', "gold.jsonl:2: the id 'first' is taken by"),
+        ('{"documents": [{"text": "ZZZ"}], "mentions": 5}', "gold.jsonl:2: field mentions: a list of objects"),
+        ('{"documents": [{"text": "ZZZ", "mentions": [5]}]}', "gold.jsonl:2: field mentions.0: "),
     ],
     ids=itertools.count(),
 )
@@ -863,42 +863,76 @@ def test_the_log_of_a_checkout_that_cannot_be_written(tmp_path: Path) -> None:
 # --- agreement of two annotations ---
 
 
-def test_agreement_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = importlib.util.spec_from_file_location("agreement", Path(__file__).parents[1] / "tools" / "agreement.py")
-    assert spec and spec.loader
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    assert doctest.testmod(tool).failed == 0
-    # by hand: 20 yes-yes, 5 yes-no, 10 no-yes, 15 no-no: observed 0.7, chance 0.5, kappa 0.4
+def test_kappa_by_hand() -> None:
+    # 20 yes-yes, 5 yes-no, 10 no-yes, 15 no-no: observed 0.7, chance 0.5, kappa 0.4
     pairs = [("y", "y")] * 20 + [("y", "n")] * 5 + [("n", "y")] * 10 + [("n", "n")] * 15
-    assert tool.kappa(pairs) == pytest.approx(0.4)
-    assert tool.kappa([]) is tool.kappa([(1, 1), (1, 1)]) is None
-    assert tool.kappa([(1, 2), (1, 2)]) == 0
+    assert agreement.kappa(pairs) == pytest.approx(0.4)
+    assert agreement.kappa([]) is agreement.kappa([(1, 1), (1, 1)]) is None
+    assert agreement.kappa([(1, 2), (1, 2)]) == 0
 
-    def row(name: str, codes: list[str], assertion: str, **more: Any) -> dict[str, Any]:
-        mentions = [gold_mention(SLIP, assertion, 4, 10)]
-        slip = {"levels": ["L4-L5"], "grade": "I"} if codes else None
-        row = {"id": name, "codes": codes, "strict_codes": codes, "review": False, "mentions": mentions}
-        return {**row, "attributes": {SLIP: slip}, **more}
 
-    one = write(tmp_path, row("a", ["M43.16"], "affirmed"), row("b", [], "negated"), name="one.jsonl")
+def annotated(name: str, codes: list[str], assertion: str, **more: Any) -> dict[str, Any]:
+    slip = {"levels": ["L4-L5"], "grade": "I"} if codes else None
+    row = {"id": name, "codes": codes, "strict_codes": codes, "review": False}
+    return {**row, "mentions": [gold_mention(SLIP, assertion, 4, 10)], "attributes": {SLIP: slip}, **more}
+
+
+def test_agree_compares_what_both_state(tmp_path: Path) -> None:
+    one = write(tmp_path, annotated("a", ["M43.16"], "affirmed"), annotated("b", [], "negated"), name="one.jsonl")
     two = write(
         tmp_path,
-        row("a", ["M43.16"], "affirmed", attributes={SLIP: {"levels": ["L4-L5"], "grade": None}}),
-        row("b", ["M43.17"], "uncertain", review=True),
+        annotated("a", ["M43.16"], "affirmed", attributes={SLIP: {"levels": ["L4-L5"], "grade": None}}),
+        annotated("b", ["M43.17"], "uncertain", review=True, mentions=[gold_mention(SLIP, "uncertain", 5, 10)]),
+        annotated("c", [], "negated"),
         name="two.jsonl",
     )
-    monkeypatch.setattr("sys.argv", ["agreement.py", str(one), str(two)])
-    assert tool.main() == 0
-    lines = {line[:42].strip(): line[43:].split("kappa") for line in capsys.readouterr().out.splitlines()}
-    assert lines["codes: set exact"][0].startswith("1/2")
-    assert [part.strip() for part in lines["codes: code or no code"]] == ["1/2", "0.000"]
-    assert [part.strip() for part in lines["codes: single codes, note x code"]] == ["3/4", "0.500"]
-    assert lines["mentions"][0].startswith("2 and 2, 2 matched, F1 1.000")
-    assert [part.strip() for part in lines["assertion on matched mentions"]] == ["1/2", "0.333"]
-    assert lines["levels"][0].split() == ["1/1", "-"]
-    assert [part.strip() for part in lines["grade"]] == ["0/1", "0.000"]
-    assert [part.strip() for part in lines["review"]] == ["1/2", "0.000"]
+    done = CliRunner().invoke(cli.app, ["agree", str(one), str(two), "--json"])
+    assert done.exit_code == 0, done.stderr
+    found = agreement.Agreements.model_validate_json(done.stdout)
+    items = {item.item: (item.agreed.right, item.agreed.of, item.kappa) for item in found.items}
+    assert (found.notes, found.alone) == (2, ("c",))
+    assert items["codes: the same set"][:2] == (1, 2)
+    assert items["codes: code or no code"] == (1, 2, 0.0)
+    assert items["codes: each code of each note"] == (3, 4, 0.5)
+    assert items["assertion of matched mentions"] == (1, 2, pytest.approx(1 / 3, abs=1e-6))
+    assert items["levels, where both have it"] == (1, 1, None)
+    assert items["grade, where both have it"] == (0, 1, 0.0)
+    assert items["review"] == (1, 2, 0.0)
+    assert (found.spans.tp, found.spans.fp, found.spans.fn) == (2, 0, 0)
+    assert (found.exact.tp, found.exact.fp, found.exact.fn) == (1, 1, 1)
+    shown = CliRunner().invoke(cli.app, ["agree", str(one), str(two)])
+    assert "2 notes in both, 1 in one only, left out" in shown.stdout
+
+
+def test_agreement_of_an_annotation_with_itself_is_whole_and_its_intervals_hold_the_value() -> None:
+    tuning = Path(__file__).parents[1] / "corpora/blind/tuning"
+    first, second = (read_annotations(tuning / f"{name}.jsonl") for name in ("first", "second"))
+    same = agreement.agree(first, first)
+    assert all(item.kappa in (1.0, None) and item.agreed.right == item.agreed.of for item in same.items)
+    assert same.spans.f1 == same.exact.f1 == 1.0
+    found = agreement.agree(first, second)
+    assert found == agreement.agree(first, second)
+    by_item = {item.item: item for item in found.items}
+    # The table of corpora/README.md
+    etiology, review = by_item["etiology, where both have it"], by_item["review"]
+    assert (etiology.agreed.right, etiology.agreed.of) == (39, 40)
+    assert (review.agreed.right, review.agreed.of, review.kappa) == (80, 80, 1.0)
+    assert (found.spans.tp, found.spans.fn, found.spans.fp) == (191, 1, 0)
+    for item in found.items:
+        if item.kappa is not None and item.low is not None and item.high is not None:
+            assert item.low <= item.kappa <= item.high
+    swapped = {item.item: item.kappa for item in agreement.agree(second, first).items}
+    assert {item.item: item.kappa for item in found.items} == pytest.approx(swapped)
+
+
+def test_a_field_that_one_leaves_out_is_not_compared(tmp_path: Path) -> None:
+    one = write(tmp_path, {"id": "a", "codes": ["M43.16"]}, name="one.jsonl")
+    two = write(tmp_path, {"id": "a", "mentions": []}, name="two.jsonl")
+    found = agreement.agree(read_annotations(one), read_annotations(two))
+    assert found.notes == 1 and not found.items and found.spans.f1 is None
+    three = write(tmp_path, {"id": "b", "codes": []}, name="three.jsonl")
+    done = CliRunner().invoke(cli.app, ["agree", str(one), str(three)])
+    assert done.exit_code == 2 and "have no note in common" in done.stderr
 
 
 # --- sentences, encounters, the page ---

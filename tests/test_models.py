@@ -60,8 +60,9 @@ def filled(word: str) -> list[BaseModel]:
         code_set=CodeSet(id="icd10cm-2026-apr", name="FY2026", valid_from="2026-04-01", valid_to="2026-09-30"),
         rule_set=RuleSetInfo(hash="abc", rules=1), engine="parsnlp 0",
     )  # fmt: skip
-    note = Note(text=word)
-    return [note, span, step, cue, finding, condition, code, suppressed, imaging, care, edit, query, item, result]
+    note = Note(text=word, patient=word)
+    seen = Document(id="note", patient=word)
+    return [note, seen, span, step, cue, finding, condition, code, suppressed, imaging, care, edit, query, item, result]
 
 
 def test_no_repr_shows_note_text(canary: str) -> None:

@@ -392,3 +392,23 @@ def test_an_own_cue_says_by_its_value_which_paragraph_decides(tmp_path: Path) ->
 def test_a_piece_or_table_that_cannot_serve_is_named(tmp_path: Path, name: str, text: str, problem: str) -> None:
     with pytest.raises(RuleError, match=problem):
         parsnlp.load(patterns=ours(tmp_path, text, name))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60)),
+            "own.yaml:1: its aliases unfold",
+        ),
+        ("rules: &a [*a]\n", "own.yaml:1: nests too deep, or within itself"),
+        ("rules: " + "[" * 5_000 + "]" * 5_000, "own.yaml:1: nests too deep"),
+    ],
+    ids=["aliases", "an alias that holds itself", "deep"],
+)
+def test_yaml_that_unfolds_without_end_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "targets").mkdir()
+    (tmp_path / "targets" / "own.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(RuleError) as caught:
+        rules.load(tmp_path)
+    assert says in str(caught.value)

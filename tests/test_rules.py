@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import parsnlp
 from parsnlp import rulecheck, rules
+from parsnlp.evaluation import coverage
+from parsnlp.interfaces import comparison
 from parsnlp.rules import Example, Rule, RuleSet, Wording
 
 RULES = rules.load()
@@ -32,6 +37,28 @@ def test_every_rule_has_cases_of_both_kinds() -> None:
         assert {case.rule.id for case in CASES if case.kind == kind} == {rule.id for rule in RULES.rules}
     repeated = [name for name, count in Counter(case.name for case in CASES).items() if count > 1]
     assert not repeated
+
+
+CORPORA = Path(__file__).parents[1] / "corpora"
+OPEN = (
+    "dev/gold.jsonl", "blind/full/gold.jsonl", "blind/short/gold.jsonl", "blind/tuning/gold.jsonl", "blind/snippets.jsonl",
+    "encounters/gold.jsonl", "services/notes", "assertion/sentences.jsonl", "assertion/general.jsonl",
+    "assertion/snippets.jsonl",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_rule_that_matters_to_no_note_names_the_source_of_its_wording(noted: Callable[..., None]) -> None:
+    corpora = {name: list(comparison.notes(CORPORA / name)[1].values()) for name in OPEN}
+    idle = list(coverage.idle(parsnlp.load(), corpora))
+    assert [name for name in idle if RULES.by_id[name].source is None] == []
+    noted(
+        "rules without which every result says the same",
+        "rules",
+        rules=len(RULES.rules),
+        records=sum(map(len, corpora.values())),
+        such_rules_each_with_a_source=len(idle),
+    )
 
 
 # --- the check itself can fail ---------------------------------------------------------------------------------------

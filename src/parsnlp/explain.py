@@ -16,7 +16,7 @@ Kind = Literal["heading", "code", "review", "step", "evidence", "item", "note"]
 
 _INDENT = "  "
 _LONGEST_QUOTE = 90
-_TITLES = {  # the coding policy's rules in a few words each, in its order
+TITLES = {
     "P-F1": "what counts as a mention",
     "P-F2": "what is not a mention",
     "P-F3": "the assertion of a mention",
@@ -50,6 +50,7 @@ _TITLES = {  # the coding policy's rules in a few words each, in its order
     "P-X5": "MS-DRGs",
     "P-X6": "when a coder must review",
 }
+"""The coding policy's rules in a few words each, in its order."""
 _REVIEW = "; review: "  # how `coding` joins what a coder must look at to a code's reason
 _BREAKS = str.maketrans(dict.fromkeys("\n\r\t\v\f\x85\u2028\u2029", " "))
 
@@ -149,6 +150,12 @@ def basis(result: Result) -> list[Line]:
     ]
 
 
+def why(code: Code) -> tuple[str, str]:
+    """Why a code is suggested, in a sentence, and what a coder must look at; "" when there is nothing."""
+    reason, _, review = code.reason.partition(_REVIEW)
+    return sentence(reason), f"{flat(review)}." if review else ""
+
+
 def flat(text: str) -> str:
     """The text on one line: breaks and runs of blanks as one blank."""
     return " ".join(text.translate(_BREAKS).split())
@@ -160,7 +167,7 @@ def _cited(result: Result) -> Iterator[Line]:
     cited |= {other.rule for code in result.codes for other in code.alternatives}
     cited |= {item.rule for item in result.suppressed}
     cited |= {item.rule for item in result.edits} | {item.rule for item in result.queries}
-    yield from (Line(f"{rule} {title}", 1) for rule, title in _TITLES.items() if rule in cited)
+    yield from (Line(f"{rule} {title}", 1) for rule, title in TITLES.items() if rule in cited)
 
 
 class _Places:
@@ -174,7 +181,7 @@ class _Places:
 
     def one(self, span: Span, quote: bool) -> str:
         where = f"({span.document}:{span.start}-{span.end})" if self.several else f"({span.start}-{span.end})"
-        words = f"“{_short(span.text)}” " if quote else ""
+        words = f"“{short(span.text)}” " if quote else ""
         return f"{words}{where}" + (f" [{span.rule}]" if span.rule else "")
 
 
@@ -189,10 +196,10 @@ def _title(code: Code) -> Line:
 
 def _why(code: Code) -> Iterator[tuple[str, Kind]]:
     """The reason, and apart from it what a coder must look at."""
-    reason, _, review = code.reason.partition(_REVIEW)
-    yield _sentence(reason), "item"
+    reason, review = why(code)
+    yield reason, "item"
     if review:
-        yield f"Review: {flat(review)}.", "review"
+        yield f"Review: {review}", "review"
 
 
 def _code(code: Code, places: _Places, quote: bool) -> Iterator[Line]:
@@ -201,7 +208,7 @@ def _code(code: Code, places: _Places, quote: bool) -> Iterator[Line]:
         for text, kind in _why(code):
             yield Line(text, 1, kind)
     for number, step in enumerate(code.trail, 1):
-        says = f" {_sentence(step.says)}" if quote else ""
+        says = f" {sentence(step.says)}" if quote else ""
         yield Line(f"{number}. {step.rule}{':' if says else ''}{says}", 1, "step")
         for span in step.evidence:
             yield Line(places.one(span, quote), 3, "evidence")
@@ -265,10 +272,10 @@ def _mention(finding: Finding, result: Result, quote: bool) -> Iterator[Line]:
     )
     yield Line(_Places(result).one(span, quote), 3, "evidence")
     for cue in finding.cues:
-        words = f"“{_short(cue.text)}” " if quote else ""
+        words = f"“{short(cue.text)}” " if quote else ""
         yield Line(f"cue, {cue.category}: {words}({cue.start}-{cue.end}) [{cue.rule}]", 3, "evidence")
     for step in finding.trail:
-        yield Line(f"{step.rule}" + (f": {_sentence(step.says)}" if quote else ""), 2, "step")
+        yield Line(f"{step.rule}" + (f": {sentence(step.says)}" if quote else ""), 2, "step")
 
 
 def _services(result: Result, quote: bool) -> Iterator[Line]:
@@ -290,7 +297,7 @@ def _services(result: Result, quote: bool) -> Iterator[Line]:
         tied = f"supports {for_what}" if for_what else "tied to none of these conditions"
         yield Line(f"Service, {named} {service.status}{numbers}: {tied} {places.one(span, quote)}", 1)
         for step in service.trail[1:]:
-            yield Line(f"{step.rule}: {_sentence(step.says)}", 2, "step")
+            yield Line(f"{step.rule}: {sentence(step.says)}", 2, "step")
             yield from _evidence(step.evidence, result, quote)
 
 
@@ -300,11 +307,13 @@ def _evidence(spans: Iterable[Span], result: Result, quote: bool) -> Iterator[Li
         yield Line(places.one(span, quote), 3, "evidence")
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """A quotation on one line, cut where it is long."""
     line = flat(text)
     return line if len(line) <= _LONGEST_QUOTE else line[: _LONGEST_QUOTE - 1].rstrip() + "…"
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """Words on one line as a sentence: with a capital and a stop."""
     line = flat(text)
     return f"{line[:1].upper()}{line[1:]}" + ("" if line.endswith((".", "?", "!")) else ".")

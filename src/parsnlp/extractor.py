@@ -69,6 +69,12 @@ class Extractor:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
 
+    def under(self, setting: Setting, policy: Policy) -> Extractor:
+        """The same rules under another setting and policy. Costs nothing: what is loaded and compiled is shared."""
+        view = object.__new__(type(self))
+        view.__dict__ = {**self.__dict__, "setting": setting, "policy": policy}
+        return view
+
     def extract(self, note: str | Note, *, exhaustive: bool = False, what_if: bool = False) -> Result:
         """Read one note. Never raises on any `str`; a `TypeError` names anything else. For `InputError` see `load`.
 
@@ -208,7 +214,7 @@ class Extractor:
             ),
             rule_set=RuleSetInfo(hash=self.ruleset.hash, rules=len(self.ruleset.rules)),
             engine=ENGINE,
-        )
+        ).remembering({note.id: note.text for note in notes})
 
     def _events(self, documents: Sequence[DocumentReading]) -> Iterator[Event]:
         for number, document in enumerate(documents):
@@ -217,7 +223,8 @@ class Extractor:
     def nlp(self, text: str) -> Doc:
         """The note as a spaCy `Doc` that carries the same mentions, assertions and sections as `extract(text).findings`.
 
-        `doc.ents` are the mentions; `ent._.assertion`, medspaCy's `ent._.is_negated` and its like, `ent._.modifiers`.
+        `doc.ents` are the mentions; `ent._.finding`, `ent._.assertion`, medspaCy's `ent._.is_negated` and its like,
+        `ent._.modifiers`. `doc.spans["cues"]` are the words that decided the assertions, `doc._.sections` the sections.
         Raises `InputError` over 1,000,000 characters, spaCy's limit.
         """
         doc, reading = self._pipeline.doc(text)

@@ -7,10 +7,13 @@ Every `start`, `end` is a 0-based code-point offset into the document's text exa
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-from pydantic_core import PydanticSerializationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic_core import InitErrorDetails, PydanticSerializationError
 
 Condition = Literal["spondylolysis", "spondylolisthesis", "traumatic_fracture"]
 Assertion = Literal["affirmed", "negated", "uncertain", "hypothetical", "historical", "family", "generic"]
@@ -27,6 +30,13 @@ STRESS_FRACTURE = ("M43.0", "M48.4")
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self.__private_attributes__:
+            return super().__setattr__(name, value)
+        # Pydantic's own refusal shows the value, whatever `hide_input_in_errors` says.
+        frozen = InitErrorDetails(type="frozen_instance", loc=(name,), input=None)
+        raise ValidationError.from_exception_data(type(self).__name__, [frozen], hide_input=True)
 
 
 class Note(_Model):
@@ -45,7 +55,7 @@ class Note(_Model):
     setting: Setting | None = None
     author: str | None = None
     encounter: str | None = None
-    patient: str | None = None
+    patient: str | None = Field(default=None, repr=False)
 
     @field_validator("date")
     @classmethod
@@ -311,8 +321,26 @@ class Document(_Model):
     kind_inferred: bool = False
     date: str | None = None
     author: str | None = None
-    patient: str | None = None
+    patient: str | None = Field(default=None, repr=False)
     length: int = 0
+
+
+class _Texts:
+    """Texts that a result can be shown with. No part of what it says: equal to any other, and gone in a pickle."""
+
+    __slots__ = ("by_document",)
+
+    def __init__(self, by_document: Mapping[str, str] | None = None) -> None:
+        self.by_document: Mapping[str, str] = MappingProxyType(dict(by_document or {}))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Texts)
+
+    def __hash__(self) -> int:
+        return hash(_Texts)
+
+    def __reduce__(self) -> tuple[type[_Texts], tuple[()]]:
+        return _Texts, ()
 
 
 class Result(_Model):
@@ -320,6 +348,8 @@ class Result(_Model):
 
     `what_if` is empty unless it was asked for: `extract(note, what_if=True)`.
     """
+
+    _texts: _Texts = PrivateAttr(default_factory=_Texts)
 
     schema_version: str = SCHEMA_VERSION
     id: str
@@ -341,6 +371,25 @@ class Result(_Model):
     rule_set: RuleSetInfo
     engine: str
     warnings: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """The texts of its documents by id, to show it with; empty in a result that was read back or came from elsewhere.
+
+        They are in no JSON, pickle or `repr`, and two results are equal whatever texts they have.
+        """
+        return self._texts.by_document
+
+    def remembering(self, texts: Mapping[str, str]) -> Result:
+        """This result, with the texts of its documents by id."""
+        self._texts = _Texts(texts)
+        return self
+
+    def _repr_html_(self) -> str:
+        """The evidence view, for a notebook."""
+        # By name and when asked: a noun knows that it can be shown, not how.
+        shown: str = import_module("parsnlp.interfaces.notebook").html(self)
+        return shown
 
     def to_json(self, text: bool = True) -> str:
         """The result as one line of JSON; `text=False` leaves every quotation of the note out (offsets stay)."""

@@ -165,12 +165,17 @@ _HEADING_SHAPE = re.compile(
     r"[ \t]*(?:\*\*|__|#{1,4} )?[A-Za-z][A-Za-z0-9 /&().,'\u2019+-]{0,48}?(?:\*\*|__)?[ \t]*:(?=\s|$|\*)"
 )
 _VALUE = re.compile(r"[:|=>]\s*$")  # "listhesis: no" is a field and its value
+_WIDEST = 160  # columns at which lines are broken; longer lines are paragraphs
+_COLUMNS = re.compile(r"[^\s.:;?!,] {2,}(?=\S)|\S {3,}(?=\S)")  # a row: its cells stand apart
 _FIELD_SHAPE = re.compile(r"[^|:\n]{3,60}?(?: (?:\||->|-|=)|:) \S+(?: \S+){0,2}(?<![.,;])")  # "spondylolysis - none"
 _LEVEL_SHAPE = re.compile(
     r"[ \t]*(?:[CTLS]\d{1,2})(?:[ ]?[-/\u2010-\u2014][ ]?[CTLS]?\d{1,2})?[ \t]*(?:[:.\-\u2010-\u2014|]|[ \t]{2,}|$)"
 )
 # Each of these begins with a set of characters, which the regex engine finds fast.
-_END = re.compile(r"[.!?;](?:(?<=[.!?])[.!?]*[\"'\u201d\u2019)\]]*(?=\s|$)|(?<=[a-z0-9)]\.)(?=[A-Z][a-z])|(?<=;))")
+# A run of stops is looked at from its first one alone, so that a long one costs no more than its length.
+_END = re.compile(
+    r"[.!?;](?:(?<=[.!?])(?<![.!?].)[.!?]*[\"'\u201d\u2019)\]]*(?=\s|$)|(?<=[a-z0-9)]\.)(?=[A-Z][a-z])|(?<=;))"
+)
 _NUMBERED = re.compile(r"\d[.)]\s")
 _LIST_NUMBER = re.compile(
     r"(?<=[.;:,!?)\]])\s+(?=\(?[1-9]\d?[.)]\s+[A-Za-z])|(?<!\s)\s+(?=\(?[1-9]\d?\)\s+[A-Za-z])|(?<!\s)\s{2,}(?=[1-9]\.\s+[A-Z])"
@@ -178,6 +183,7 @@ _LIST_NUMBER = re.compile(
 _CELL = re.compile(r"(?<![ \t])(?:[ ]{3,}|[ ]*\t[ \t]*|[ ]+\|[ ]+)(?=[A-Za-z][A-Za-z0-9 /&.'-]{0,30}:(?:\s|$))")
 _ANSWER = re.compile(r"\s*(?:A:\s*)?(?:yes|no|none|y|n|not (?:seen|present|identified|noted)|negative|denied)\b", re.I)
 _BOX_ANSWER = re.compile(r"\s*(?:yes|no|y|n|present|absent|none|n/a|positive|negative|denies)\b", re.I)
+_LETTERS = re.compile(r"[^\W\d_]{2}")
 _WORD = re.compile(r"\S+")
 _LAST_WORD = re.compile(r"[A-Za-z]+$")
 _BEFORE_STOP = re.compile(r"[A-Za-z][A-Za-z./]*$")
@@ -203,13 +209,14 @@ class LayoutWords:
 
     `abbreviations`: lower-case words, without their full stop, after which a full stop ends no sentence.
     `short_words`: words that are no abbreviations, however short. `open_endings`: words that cannot end a line item;
-    `before_levels`: those of them that want a level after them.
+    `before_levels`: those of them that want a level after them. `spoken_stop`: a dictated "period" or "new paragraph".
     """
 
     abbreviations: frozenset[str] = frozenset()
     open_endings: frozenset[str] = frozenset()
     before_levels: frozenset[str] = frozenset()
     short_words: frozenset[str] = frozenset()
+    spoken_stop: re.Pattern[str] | None = None
 
 
 NO_WORDS = LayoutWords()
@@ -300,24 +307,32 @@ def _joins(text: str, this: Line, following: Line, width: int, words: LayoutWord
     if _LEVEL_SHAPE.match(after):
         # A row, unless the line before cannot end there: "spondylolisthesis at / L5-S1".
         return last is not None and last.group().lower() in words.before_levels
+    if _COLUMNS.search(before) and _COLUMNS.search(after):
+        return False
     word = _WORD.search(after)
     first = len(word.group()) if word else 0
-    wrapped = width >= 45 and len(before) + 1 + first > width - 2
-    runs_on = width >= 45 and after.lstrip()[:1].islower() and len(before) >= 0.6 * width
-    heading = ":" in after and _HEADING_SHAPE.match(after) and not (wrapped and runs_on and before[-1].isalpha())
-    if heading or _FIELD_SHAPE.fullmatch(after.strip()):
-        return False
+    hard = 45 <= width <= _WIDEST
+    wrapped = hard and len(before) + 1 + first > width - 2
+    runs_on = hard and after.lstrip()[:1].islower() and len(before) >= 0.6 * width
+    lower = after.lstrip()[:1].islower()
+    open_end = (
+        last is not None and last.group().lower() in words.open_endings and not _VALUE.search(before, 0, last.start())
+    )
+    # A list that goes on: "... without evidence of fracture, / spondylolisthesis, or a mass. L4-5: ...".
+    listing = before[-1:] == "," and (wrapped or runs_on) and (lower or before.isupper())
+    if not listing:
+        heading = ":" in after and _HEADING_SHAPE.match(after)
+        if heading and not ((wrapped or open_end) and lower and before[-1:].isalpha()):
+            return False
+        if _FIELD_SHAPE.fullmatch(after.strip()):
+            return False
     if not before or before[-1] in ":|" or ("|" in before and "|" in after) or ("\t" in before and "\t" in after):
         return False
-    if before[-1] == "-" and len(before) > 1 and before[-2].isalpha() and after.lstrip()[:1].islower():
+    if before[-1] == "-" and len(before) > 1 and before[-2].isalpha() and lower:
         return True
     if before[-1] in ".!?;":
         return wrapped
-    if wrapped or before[-1] == ",":
-        return True
-    if last is not None and last.group().lower() in words.open_endings and not _VALUE.search(before, 0, last.start()):
-        return True
-    return runs_on
+    return wrapped or before[-1] == "," or open_end or runs_on
 
 
 def _units(text: str, block: list[Line], words: LayoutWords) -> Iterator[tuple[int, int]]:
@@ -332,8 +347,8 @@ def _units(text: str, block: list[Line], words: LayoutWords) -> Iterator[tuple[i
     yield start, last.end
 
 
-def _cuts(text: str, start: int, end: int, words: LayoutWords) -> list[int]:
-    """Offsets inside an item at which a new sentence begins."""
+def _cuts(text: str, start: int, end: int, dictated: re.Pattern[str] | None, words: LayoutWords) -> list[int]:
+    """Offsets inside an item at which a new sentence begins. `dictated`: what ends one in words, in a text that has it."""
     cuts: set[int] = set()
     marker = _BULLET.match(text, start, end)
     body = marker.end() if marker else start
@@ -353,11 +368,15 @@ def _cuts(text: str, start: int, end: int, words: LayoutWords) -> list[int]:
                 continue  # the marker "1." of a list
             if following[:1].islower() and 0 < len(token) <= 4 and token not in words.short_words:
                 continue  # an abbreviation of the writer's own
-        elif match.group()[0] == "?" and _ANSWER.match(text, at):
+        elif match.group()[0] == "?" and (_ANSWER.match(text, at) or not _LETTERS.search(text, at, end)):
             continue
         cuts.add(at)
-    # The next three are dear, so they are looked for only where what they cannot do without stands.
     piece = text[body:end]
+    if dictated is not None:
+        spoken = [match.end() for match in dictated.finditer(piece)]
+        if len(spoken) > 1:  # one may be a period of time
+            cuts.update(body + stop for stop in spoken)
+    # The next three are dear, so they are looked for only where what they cannot do without stands.
     if _NUMBERED.search(piece):
         for match in _LIST_NUMBER.finditer(text, body, end):
             cuts.add(match.end())
@@ -367,9 +386,16 @@ def _cuts(text: str, start: int, end: int, words: LayoutWords) -> list[int]:
     boxes = []
     if "[" in piece or "(" in piece or "__" in piece or not piece.isascii():
         boxes = [box for box in _BOX.finditer(text, body, end) if not _BOX_ANSWER.match(text, box.end())]
+    if len(boxes) == 2 and boxes[0].start() > body and not text[boxes[0].end() : boxes[1].start()].strip():
+        boxes = []  # the boxes of two columns, which answer the row's question
     if boxes:
         first = text[start : boxes[0].start()]
-        leads = not first.strip() or first.rstrip()[-1:] in ":-*.)?" or (len(boxes) > 1 and not first.strip().isalpha())
+        rest = text[boxes[-1].end() : end].strip()
+        leads = (
+            not first.strip()
+            or first.rstrip()[-1:] in ":-*.)?"
+            or (len(boxes) > 1 and rest != "" and (":" not in rest or not first.strip().isalpha()))
+        )
         for box in boxes:
             cuts.add(box.start() if leads else box.end())
     return sorted(cut for cut in cuts if start < cut < end)
@@ -395,11 +421,13 @@ def layout(text: str, words: LayoutWords = NO_WORDS, all_lines: list[Line] | Non
     """
     all_lines = lines(text) if all_lines is None else all_lines
     sentences: list[Sentence] = []
+    span = (all_lines[0].start, all_lines[-1].end) if all_lines else (0, 0)
+    dictated = words.spoken_stop if words.spoken_stop and words.spoken_stop.search(text, *span) else None
     item = 0
     for number, block in enumerate(blocks(all_lines, text)):
         for start, end in _units(text, block, words):
             bullet = _BULLET.match(text, start, end) is not None
-            edges = [start, *_cuts(text, start, end, words), end]
+            edges = [start, *_cuts(text, start, end, dictated, words), end]
             for left, right in itertools.pairwise(edges):
                 piece = text[left:right]
                 stripped = piece.strip()

@@ -50,10 +50,11 @@ def ordered(
         raise InputError(f"workers and batch must be at least 1, not {workers} and {batch}")
     if workers == 1:
         return map(function, items)
-    return _spread(function, _batches(items, batch, weigh), workers, crashed)
+    return _spread(function, in_batches(items, batch, weigh), workers, crashed)
 
 
-def _batches(items: Iterable[T], batch: int, weigh: Callable[[T], int]) -> Iterator[list[T]]:
+def in_batches(items: Iterable[T], batch: int, weigh: Callable[[T], int]) -> Iterator[list[T]]:
+    """Lists of `batch` items, or of fewer that are heavy together; `weigh` gives an item's bytes."""
     some: list[T] = []
     weight = 0
     for item in items:

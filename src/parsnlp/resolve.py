@@ -18,6 +18,7 @@ CONDITIONS: tuple[Condition, ...] = ("spondylolisthesis", "spondylolysis", "trau
 _FINAL = ("final_diagnosis", "operative_diagnosis")
 _AUTHORITY = {"addendum": 4, "final_diagnosis": 3, "operative_diagnosis": 3, "impression": 3, "plan": 2}
 _LYING = frozenset({"lying"})
+_STUDIES = frozenset({"radiograph", "tomography"})
 _STANDING = frozenset({"standing"})
 
 
@@ -207,8 +208,8 @@ def p_a5_newer(
 
 
 def _definite(item: Found) -> bool:
-    """A patient's denial is not a definite negation."""
-    return not any(cue.rule.value == "denied" for cue in item.ruling.cues)
+    """A patient's denial is not a definite negation, but in a correction it is the provider who speaks."""
+    return "correction" in item.flags or not any(cue.rule.value == "denied" for cue in item.ruling.cues)
 
 
 def _authority(item: Found) -> int:
@@ -389,6 +390,10 @@ def _winner(item: Found, denial: Found) -> tuple[Found | None, str]:
         if newer is denial:
             return denial, "a newer study or date holds for the present state"
         return item, "a newer study or date holds for the present state"
+    if item.condition == "spondylolysis":
+        for better, other in ((denial, item), (item, denial)):
+            if better.flags & _STUDIES == {"tomography"} and other.flags & _STUDIES == {"radiograph"}:
+                return better, "what CT, MRI or SPECT shows of the pars holds against a radiograph"
     if denial.flags & _LYING and item.flags & _STANDING and not item.flags & _LYING:
         return item, "absent supine, present standing: present"
     if item.condition == "spondylolisthesis" and item.flags & _STANDING and not denial.flags & _STANDING:
@@ -469,7 +474,7 @@ def p_a10(record: Record, resolved: Resolved) -> None:
 
 
 def p_c5(record: Record, item: Resolved, everything: Sequence[Resolved]) -> None:
-    """P-C5: levels and regions of the deciding mentions; failing that the study's region; failing that none."""
+    """P-C5: levels and regions of the deciding mentions; failing that a sign's or the study's; failing that none."""
     for found in item.deciding:
         for evidence in found.attributes.levels:
             name = record.changes.get(evidence.value, evidence.value)
@@ -501,6 +506,8 @@ def p_c5(record: Record, item: Resolved, everything: Sequence[Resolved]) -> None
             )
         )
         return
+    if item.condition == "spondylolysis" and _p_c5_pars(record, item):
+        return
     for found in item.deciding:
         evidence_ = record.finder.study_region(record.documents[found.document], found)
         if evidence_ is not None:
@@ -521,6 +528,18 @@ def p_c5(record: Record, item: Resolved, everything: Sequence[Resolved]) -> None
             evidence=tuple(record.at(found) for found in item.deciding[:1]),
         )
     )
+
+
+def _p_c5_pars(record: Record, item: Resolved) -> bool:
+    """P-C5: what a study shows of a pars at a level ("edema in the L5 pars") sites a spondylolysis that has no site."""
+    for number, document in enumerate(record.documents):
+        for evidence in record.finder.pars_signs(document):
+            span = record.span(number, evidence.start, evidence.end, evidence.rule)
+            item.sites.append(Site(record.changes.get(evidence.value, evidence.value), "level", span, evidence.how))
+    if item.sites:
+        says = "no site with the finding; a sign of the pars is stated at " + ", ".join(_named(item.sites))
+        item.steps.append(Step(rule="P-C5", says=says, evidence=_unique(site.span for site in item.sites)))
+    return bool(item.sites)
 
 
 def p_c4_shared(record: Record, item: Resolved, everything: Sequence[Resolved]) -> bool:

@@ -1,4 +1,4 @@
-"""Every rule's examples and counter-examples, run: for `parsnlp rules check` and for the tests.
+"""Every rule's examples and counter-examples, run, and its patterns timed: for `parsnlp rules check` and for the tests.
 
 What a rule does to a text is its *credits*, spans of that text. An example passes when each span it marks is credited
 to its rule, a counter-example when nothing is. What is credited depends on the rule's folder:
@@ -14,10 +14,12 @@ to its rule, a counter-example when nothing is. What is credited depends on the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from parsnlp import backtracking
 from parsnlp.extract.context import Context
 from parsnlp.extract.matching import Match, Matcher
 from parsnlp.extract.pipeline import Mention, Pipeline, Reading
@@ -67,6 +69,17 @@ def cases(ruleset: RuleSet) -> Iterator[Case]:
             yield Case(rule, "example", number, example)
         for number, example in enumerate(rule.counter_examples, 1):
             yield Case(rule, "counter_example", number, example)
+
+
+def slow(ruleset: RuleSet) -> Iterator[str]:
+    """What is wrong with rules whose search of a sentence could take beyond measure: the rule, the part, on what text."""
+    for rule in ruleset.rules:
+        for number, wording in enumerate(rule.wordings if not rule.headings else (), 1):
+            if found := backtracking.costly(wording.pattern, wording.regex.findall):
+                yield f"rule '{rule.id}': pattern {number} backtracks on {found}; bound its repetitions, such as {{0,6}}"
+        for number, heading in enumerate(rule.headings, 1):
+            if found := backtracking.costly(heading, re.compile(heading).fullmatch):
+                yield f"rule '{rule.id}': heading {number} backtracks on {found}; bound its repetitions, such as {{0,6}}"
 
 
 def check(ruleset: RuleSet) -> list[Problem]:

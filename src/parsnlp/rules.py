@@ -20,6 +20,7 @@ _RULE_KEYS = {
     "id", "literal", "pattern", "before", "after", "category", "value", "direction", "max_scope", "max_targets", "terminated_by",
     "headings", "scope", "case", "policy", "source", "examples", "counter_examples",
 }  # fmt: skip
+_MOST_VALUES = 200_000  # of one file; the shipped ones have a few thousand
 _ID = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
 _PIECE = re.compile(r"\{([a-z_]+)\}")
 _MARKED = re.compile(r"\[\[(.+?)\]\]", re.S)
@@ -131,12 +132,12 @@ class RuleSet:
         """The rules of one category, in file order."""
         return tuple(rule for rule in self.rules if rule.category == name)
 
-    def piece(self, name: str) -> re.Pattern[str]:
+    def piece(self, name: str, flags: int = 0) -> re.Pattern[str]:
         """One piece of `vocabulary.yaml`, compiled. Raises `RuleError` when these rules, of another version, lack it."""
         if name not in self.vocabulary:
             places = ", ".join(self.sources)
             raise RuleError([f"{places}: vocabulary.yaml lacks the piece '{name}', which this version needs"])
-        return re.compile(self.vocabulary[name])
+        return re.compile(self.vocabulary[name], flags)
 
 
 # --- loading --------------------------------------------------------------------------------------------------------
@@ -246,6 +247,7 @@ class _Reader:
         self.vocabulary: dict[str, str] = {}
         self.tables: dict[str, Any] = {}
         self.roots = 0
+        self._left = 0  # values that the file being read may still unfold to
 
     def read_root(self, root: Path, files: list[tuple[Path, bytes]]) -> None:
         self.roots += 1
@@ -281,19 +283,33 @@ class _Reader:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             self._problem(shown, line, f"not valid YAML: {error.problem or 'cannot be read'}")
             return None
+        except RecursionError:
+            self._problem(shown, 1, "nests too deep, or within itself")
+            return None
         except yaml.YAMLError:
             self._problem(shown, 1, "not valid YAML: holds a character that YAML does not allow")
             return None
         if node is None:
             self._problem(shown, 1, "the file is empty")
             return None
-        tree = self._node(shown, node)
+        self._left = _MOST_VALUES
+        try:
+            tree = self._node(shown, node)
+        except RecursionError:
+            self._problem(shown, 1, "nests too deep, or within itself")
+            return None
+        if self._left < 0:
+            self._problem(shown, 1, f"its aliases unfold to more than {_MOST_VALUES:,} values; write out fewer")
+            return None
         if not isinstance(tree, dict):
             self._problem(shown, 1, "the file must be a mapping of keys")
         return tree
 
     def _node(self, shown: str, node: Any) -> Any:
         """YAML nodes to plain values that know their line (`_Text`, `_Map`), with duplicate keys reported."""
+        self._left -= 1
+        if self._left < 0:
+            return _Text("", 1)
         kind = node.id
         if kind == "scalar":
             return _Text(node.value, node.start_mark.line + 1)

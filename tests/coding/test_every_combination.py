@@ -144,7 +144,10 @@ def record(case: Any) -> Record:
         clean=lambda number: SimpleNamespace(text=""),
     )
     document = DocumentReading(Note(text=whole), cast(Any, reading), found, phases=phases)
-    finder = SimpleNamespace(study_region=lambda document, item: regions.get(id(item)))
+    finder = SimpleNamespace(
+        study_region=lambda document, item: regions.get(id(item)),
+        pars_signs=lambda document: (),
+    )
     return Record([document], cast(Any, finder), case.setting)
 
 

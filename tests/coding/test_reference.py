@@ -79,7 +79,7 @@ def test_every_card_is_whole(stem: str) -> None:
         assert made.uses and made.tips and made.pitfalls and made.kind
         for text, cited in sentences(made):
             assert text and not re.search(r"[{}]|\bNone\b(?! until|:)|  |none in the policy", text), text
-            assert cited and set(cited) <= set(explain._TITLES), text
+            assert cited and set(cited) <= set(explain.TITLES), text
         printed = "\n".join(text for text, _, _ in reference.lines(made))
         for answer in made.answers:
             assert answer.asks in printed and answer.says in printed

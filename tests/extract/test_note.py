@@ -9,6 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from parsnlp import rules
+from parsnlp.extract.pipeline import Pipeline
 from parsnlp.note import MAX_BLOCK, Clean, LayoutWords, fold, layout, lines
 
 characters = st.characters(exclude_categories=())
@@ -188,6 +190,26 @@ def test_a_hard_wrap_is_no_boundary() -> None:
     assert sentences(text) == [text]
 
 
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [
+        ("FINDINGS: Lordosis is preserved without evidence of fracture, spondylolysis,",
+         "spondylolisthesis, or suspicious marrow lesion. L4-L5: left paracentral extrusion"),
+        ("There is no edema on the fluid-sensitive images of this study. There is no",
+         "forward slip: the posterior body line is straight."),
+    ],
+)  # fmt: skip
+def test_a_wrapped_line_with_a_colon_is_no_heading(above: str, below: str) -> None:
+    words = LayoutWords(open_endings=frozenset({"no"}))
+    assert len({item.item for item in layout(f"{above}\n{below}", words).sentences}) == 1
+
+
+@pytest.mark.parametrize("below", ["spondylolisthesis: none", "slip: none seen"])
+def test_a_field_under_a_field_is_one(below: str) -> None:
+    above = "pars interarticularis: intact at all levels on both sides"
+    assert sentences(f"{above}\n{below}") == [above, below]
+
+
 def test_abbreviations_end_no_sentence() -> None:
     assert sentences("Seen by Dr. Smith for spondylolysis.", ("dr",)) == ["Seen by Dr. Smith for spondylolysis."]
 
@@ -216,3 +238,19 @@ def test_layout_is_linear(unit: str) -> None:
     for item in layout(text).sentences:
         Clean(text, item.start, item.end)
     assert time.process_time() - begun < 10
+
+
+def test_dictated_stops_end_sentences() -> None:
+    """Two or more: a single one may be a period of time."""
+    text = (
+        "Films show a slip of L five on S one period The L three disc is narrow period New line\nPlan: six weeks period"
+    )
+    words = Pipeline(rules.load()).words
+    told = [text[s.start : s.end] for s in layout(text, words).sentences]
+    assert told[:3] == [
+        "Films show a slip of L five on S one period",
+        "The L three disc is narrow period",
+        "New line",
+    ]
+    for one in ("L5 slip over a long period of time, stable.", "The period at L5 was long. Slip period unknown."):
+        assert len(layout(one, words).sentences) == one.count(".")

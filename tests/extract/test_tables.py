@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 import parsnlp
+from parsnlp import rules
 from parsnlp.extract.tables import column
 
+LEVELS = rules.load().piece("level_heading")
 SPACED = (
     "Level      Disc            Listhesis   Pars defect   Canal\n"
     "L3-L4      bulge           No          No            patent\n"
@@ -17,7 +19,7 @@ SPACED = (
 
 def rows(text: str, name: str) -> list[tuple[str, str | None]]:
     at = text.index(name)
-    found = column(text, at, at + len(name))
+    found = column(text, at, at + len(name), LEVELS)
     return [
         (text[row.head.start : row.head.end], text[row.cell.start : row.cell.end] if row.cell else None)
         for row in found
@@ -35,6 +37,22 @@ def rows(text: str, name: str) -> list[tuple[str, str | None]]:
 )
 def test_bars_tabs_and_spaces_part_columns(text: str) -> None:
     assert rows(text, "Listhesis") == [("L3-4", "no"), ("L4-5", "grade 1")]
+
+
+def test_two_columns_are_enough_where_the_first_is_of_levels() -> None:
+    assert rows("| Level | Slip |\n|---|---|\n| L4-5 | no |\n| L5-S1 | grade 1 |", "Slip") == [
+        ("L4-5", "no"),
+        ("L5-S1", "grade 1"),
+    ]
+    assert rows("Visit   Slip\nMay     no\nJune    no", "Slip") == []
+
+
+def test_a_row_of_a_level_is_no_heading() -> None:
+    """Else "normal" one row below would deny what stands in it."""
+    table = "Level\tAlignment\tCanal\nL3-4\tnormal\tok\nL4-5\tslip\tnarrow\nL5-S1\tnormal\tok"
+    assert rows(table, "slip") == []
+    codes = parsnlp.load().extract(table.replace("slip", "G1 anterolisthesis")).codes
+    assert [code.code for code in codes] == ["M43.16"]
 
 
 def test_a_row_that_leaves_a_cell_out_is_matched_by_place() -> None:
@@ -79,4 +97,14 @@ def test_a_yes_in_a_column_brings_its_row() -> None:
 
 def test_a_crowded_line_is_no_heading() -> None:
     text = "  ".join(["spondylolisthesis"] * 20_000)
-    assert not any(column(text, at, at + 17) for at in range(0, len(text), 1900))
+    assert not any(column(text, at, at + 17, LEVELS) for at in range(0, len(text), 1900))
+
+
+@pytest.mark.parametrize(
+    ("cell", "codes"), [("bilateral defects", ["M43.06"]), ("intact", []), ("left lysis", ["M43.06"]), ("fine", [])]
+)
+@pytest.mark.parametrize("gap", [" | ", "\t", "     "])
+def test_a_column_of_the_pars(cell: str, codes: list[str], gap: str) -> None:
+    rows_ = (("Level", "Pars", "Facets"), ("L4", "intact", "OA"), ("L5", cell, "OA"))
+    text = "CT\n\n" + "\n".join(gap.join(row) for row in rows_)
+    assert [code.code for code in parsnlp.load().extract(text).codes] == codes

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from parsnlp.coding.drafts import CodeBook, Draft, site_spans, site_words, unique
+from parsnlp.coding.drafts import CodeBook, Draft, causes, site_spans, site_words, unique
 from parsnlp.coding.excludes import p_c6, p_x2
 from parsnlp.coding.injuries import injury_drafts, p_c7
 from parsnlp.coding.sites import p_c3, p_c4_single_vertebra
+from parsnlp.extract.assertion import REPORTS
 from parsnlp.extract.findings import Found
 from parsnlp.models import Alternative, Code, Condition, Drg, Step, Suppressed
 from parsnlp.resolve import Record, Resolved, Site
@@ -70,7 +71,8 @@ def p_c2(book: CodeBook, record: Record, item: Resolved) -> Draft:
 def _acquired(book: CodeBook, record: Record, item: Resolved, rule: str) -> Draft:
     family = book.families[item.condition]
     evidence = [record.at(found) for found in item.deciding]
-    says = f"acquired {_NAMES[item.condition]}: {family}-"
+    inborn = any(causes(found) & {"congenital", "dysplastic"} for found in item.deciding)
+    says = f"{_NAMES[item.condition]}, {'acquired' if inborn else 'not called congenital'}: {family}-"
     step = Step(rule=rule, says=says, evidence=tuple(evidence[:2]))
     character, more = p_c3(book, item)
     return Draft(f"{family}{character}", item, [*item.steps, step, *more], evidence, deciding=list(item.deciding))
@@ -115,15 +117,31 @@ def _quoted(record: Record, found: Found) -> str:
     return " ".join(text[start:end].split())
 
 
+def _titled(found: Found) -> str:
+    """What a coder calls the section that a mention stands in: an impression is a report's, a clinic note has an assessment."""
+    section = found.section or ""
+    return "assessment" if section == "impression" and found.kind not in REPORTS else section.replace("_", " ")
+
+
+def _sited(found: Found) -> bool:
+    return bool(found.attributes.levels or found.attributes.regions)
+
+
 def _code(book: CodeBook, record: Record, draft: Draft) -> Code:
     reviews = draft.reviews
     item = draft.source
     words = site_words(item)
     how = "affirmed" if item.assertion == "affirmed" else "uncertain at inpatient discharge"
-    reason = f"{_NAMES[item.condition]} {how}" + (f" at {words}" if words else ", no site documented")
-    where = next((found.section for found in draft.deciding if found.section in _STATEMENTS), None)
-    if where:
-        reason += f" ({where.replace('_', ' ')})"
+    stated = [found for found in draft.deciding if found.section in _STATEMENTS]
+    where = f" ({_titled(stated[0])})" if stated else ""
+    if not words:
+        reason = f"{_NAMES[item.condition]} {how}, no site documented{where}"
+    elif not stated or any(_sited(found) for found in stated):
+        reason = f"{_NAMES[item.condition]} {how} at {words}{where}"
+    else:
+        source = next((found for found in item.found if _sited(found)), None)
+        taken = _titled(source) if source is not None and source.section else "elsewhere in the record"
+        reason = f"{_NAMES[item.condition]} {how}{where} at {words} ({taken})"
     if reviews:
         reason += "; review: " + "; ".join(dict.fromkeys(step.says for step in reviews))
     return Code(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -116,7 +116,19 @@ def p_x3(
                 tuple(draft.evidence[:2]),
             )
             found.append(_edit(Claimed(draft.code, draft.code), verdict, severity="warning"))
-    return list({(edit.kind, edit.codes, edit.evidence): edit for edit in found}.values())
+    return _joined(found)
+
+
+def _joined(edits: Iterable[Edit]) -> list[Edit]:
+    """One edit for what is wrong with a code, however often it is claimed or typed, with all its evidence."""
+    joined: dict[tuple[object, ...], Edit] = {}
+    for edit in edits:
+        key = (edit.kind, edit.severity, edit.codes, edit.fix)
+        first = joined.setdefault(key, edit)
+        evidence = tuple(dict.fromkeys((*first.evidence, *edit.evidence)))
+        if evidence != first.evidence:
+            joined[key] = first.model_copy(update={"evidence": evidence})
+    return list(joined.values())
 
 
 def _proven(pair: Edit, verdicts: Sequence[tuple[Claimed, _Verdict | None]]) -> Edit:

@@ -107,12 +107,16 @@ def p_x2(book: CodeBook, record: Record, drafts: list[Draft], suppressed: list[S
         lysis.reviews.append(
             Step(
                 rule="P-X2",
-                says=f"Excludes1 pair with {slip.code}; coded separately by policy, {slip.code} survives a scrubber",
+                says=f"Excludes1 pair with {slip.code}: this policy codes both; where a claim may hold only one, that is {slip.code}",
                 evidence=evidence,
             )
         )
         slip.steps.append(
-            Step(rule="P-X2", says=f"under strict Excludes1 {lysis.code} would be suppressed", evidence=evidence)
+            Step(
+                rule="P-X2",
+                says=f"Excludes1 pair with {lysis.code}: under policy strict this code would stand alone",
+                evidence=evidence,
+            )
         )
         return "separate"
     apart = (
@@ -132,7 +136,9 @@ def p_x2(book: CodeBook, record: Record, drafts: list[Draft], suppressed: list[S
     drafts.remove(lysis)
     slip.steps.append(
         Step(
-            rule="P-X2", says=f"Excludes1: {lysis.code} is suppressed; policy separate would keep it", evidence=evidence
+            rule="P-X2",
+            says=f"Excludes1 pair with {lysis.code}, which is left out; policy separate would code both",
+            evidence=evidence,
         )
     )
     slip.alternatives.append(Alternative(code=lysis.code, why="beside the slip under policy separate", rule="P-X2"))

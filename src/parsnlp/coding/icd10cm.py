@@ -367,6 +367,8 @@ def _edition(table: _Table) -> Edition:
         if entry.parent is not None:
             children.setdefault(entry.parent, []).append(entry.code)
     drg = table["drg"]
+    for day in (table["valid_from"], table["valid_to"]):
+        datetime.date.fromisoformat(day)  # raises for what is no date
     return Edition(
         id=table["id"],
         name=table["title"],

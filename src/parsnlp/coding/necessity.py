@@ -173,8 +173,9 @@ def _ties(book: CodeBook, record: Record, conditions: Sequence[Resolved], event:
 def _tied(record: Record, found: Sequence[Found], how: str) -> dict[Condition, Step]:
     ties: dict[Condition, Step] = {}
     for item in found:
-        step = Step(rule="P-F4", says=f"{how} {item.condition.replace('_', ' ')}", evidence=(record.at(item),))
-        ties.setdefault(item.condition, step)
+        if item.condition not in ties:
+            says = f"{how} {item.condition.replace('_', ' ')}"
+            ties[item.condition] = Step(rule="P-F4", says=says, evidence=(record.at(item),))
     return ties
 
 

@@ -25,7 +25,7 @@ def edits(record: Record, assigned: Assigned) -> list[Edit]:
             Edit(
                 kind="excludes1_pair",
                 severity="warning",
-                says=f"{lysis} with {slip}: the Excludes1 note at M43.0 names M43.1; a scrubber may reject the pair, and {slip} is the one that survives",
+                says=f"{lysis} with {slip}: the Excludes1 note at M43.0 names M43.1; a claim scrubber may reject the pair, and {slip} is the code that survives",
                 rule="P-X2",
                 codes=(slip, lysis),
                 evidence=_both(codes[slip].evidence, codes[lysis].evidence),

@@ -23,8 +23,10 @@ def p_c3(book: CodeBook, item: Resolved) -> tuple[str, list[Step]]:
         says = f"{' and '.join(regions)}: different sites, fifth character 9"
         steps.append(Step(rule="P-C4", says=says, evidence=spans))
         return str(book.tables["multiple_sites"]), steps
-    character = str(book.regions[regions[0]]["character"])
-    steps.append(Step(rule="P-C3", says=f"{regions[0]} region: fifth character {character}", evidence=spans))
+    row = book.regions[regions[0]]
+    character = str(row["character"])
+    says = f"{regions[0]} region ({row['holds']}): fifth character {character}"
+    steps.append(Step(rule="P-C3", says=says, evidence=spans))
     return character, steps
 
 

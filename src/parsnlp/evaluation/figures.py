@@ -153,7 +153,7 @@ class Tally:
         if not scores:
             return None, None
         scores.sort()
-        return round(_quantile(scores, 0.025), _DIGITS), round(_quantile(scores, 0.975), _DIGITS)
+        return round(quantile(scores, 0.025), _DIGITS), round(quantile(scores, 0.975), _DIGITS)
 
     def _drawn(self) -> list[array[int]]:
         """For each resample, how often each note was drawn. The seed is fixed and all keys share the draws."""
@@ -167,7 +167,7 @@ class Tally:
         return self._draws
 
 
-def _quantile(ordered: Sequence[float], at: float) -> float:
+def quantile(ordered: Sequence[float], at: float) -> float:
     """Linear between the two neighbours, as the common default is."""
     place = at * (len(ordered) - 1)
     below = math.floor(place)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,19 @@ def read_file(path: str | Path) -> list[GoldNote]:
     return _read(str(path), content, lambda file: (path.parent / file).read_bytes())
 
 
+def read_annotations(path: str | Path) -> list[GoldNote]:
+    """The rows of a gold file without their notes, which need not be there: what two annotators say can be compared so.
+
+    Raises `InputError` as `read_file` does.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or type(error).__name__}") from None
+    return _read(str(path), content, lambda file: b"", texts=False)
+
+
 def read_archive(path: str | Path) -> list[GoldNote]:
     """The rows of a zip archive that holds `gold.jsonl` and its notes; nothing is unpacked to disk.
 
@@ -192,17 +205,17 @@ def _members(path: Path) -> dict[str, bytes]:
                     raise InputError(f"{path}: unpacks to more than {MOST_BYTES // 1024**2} MiB")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or type(error).__name__}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, IndexError, NotImplementedError):
         raise InputError(f"{path}: no zip archive, or a damaged one") from None
     return members
 
 
-def _read(name: str, content: bytes, fetch: Callable[[str], bytes]) -> list[GoldNote]:
+def _read(name: str, content: bytes, fetch: Callable[[str], bytes], texts: bool = True) -> list[GoldNote]:
     try:
         lines = content.decode("utf-8-sig").split("\n")  # not splitlines(): U+2028 may stand inside a JSON string
     except UnicodeDecodeError as error:
         raise InputError(f"{name}: not UTF-8 (byte {error.start}); save the gold file as UTF-8") from None
-    reader = _Reader(fetch)
+    reader = _Reader(fetch, texts)
     for number, line in enumerate(lines, 1):
         if line.strip():
             reader.read_line(f"{name}:{number}", number, line)
@@ -221,6 +234,21 @@ def read_rows(rows: Iterable[Mapping[str, Any] | GoldNote], folder: Path | None 
         else:
             reader.read_row(where, number, row)
     return reader.done()
+
+
+def read_places(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> list[GoldNote]:
+    """Rows at hand with the places they come from, which problems are told by; each has its `text`."""
+    reader = _Reader(lambda file: Path(file).read_bytes())
+    for number, (where, row) in enumerate(rows, 1):
+        reader.read_row(where, number, row)
+    return reader.done()
+
+
+def listed(problems: Sequence[str]) -> str:
+    """The first of the problems, a line each, and how many more there are."""
+    rest = len(problems) - _MOST_PROBLEMS
+    more = [f"... and {rest} more problems"] if rest > 0 else []
+    return "\n".join([*problems[:_MOST_PROBLEMS], *more])
 
 
 def digest(rows: Iterable[GoldNote]) -> str:
@@ -243,8 +271,9 @@ def read_text(path: Path) -> str:
 
 
 class _Reader:
-    def __init__(self, fetch: Callable[[str], bytes]) -> None:
+    def __init__(self, fetch: Callable[[str], bytes], texts: bool = True) -> None:
         self.fetch = fetch  # what a row's `file` holds
+        self.texts = texts  # whether the notes must be there
         self.rows: list[GoldNote] = []
         self.problems: list[str] = []
         self._places: dict[str, str] = {}
@@ -267,6 +296,8 @@ class _Reader:
         text, file = values.get("text"), values.get("file")
         if isinstance(values.get("documents"), list):
             values = self._encounter(where, values)
+            text = ""
+        if not self.texts:
             text = ""
         if text is None and not isinstance(file, str):
             self.problems.append(f'{where}: give "file" (the path of the note, relative to the gold file) or "text"')
@@ -294,7 +325,7 @@ class _Reader:
             self.problems.append(f'{where}: field codes: Field required (or "mentions" or "services" alone)')
         if len({document.id for document in note.documents}) < len(note.documents):
             self.problems.append(f"{where}: two documents have one id")
-        for i, mention in enumerate(note.mentions or ()):
+        for i, mention in enumerate((note.mentions or ()) if self.texts else ()):
             span = f"{where}: mentions.{i}: {mention.start}-{mention.end}"
             text = note.text_of(mention.document)
             if mention.start >= mention.end or mention.end > len(text):
@@ -306,8 +337,11 @@ class _Reader:
     def _encounter(self, where: str, values: dict[str, Any]) -> dict[str, Any]:
         """A row with `documents`: their texts fetched, and the mentions that stand in them gathered."""
         documents: list[Any] = []
-        mentions: list[Any] = list(values.get("mentions") or ())
-        annotated = values.get("mentions") is not None
+        given = values.get("mentions")
+        annotated = given is not None
+        if annotated and not isinstance(given, list):
+            self.problems.append(f"{where}: field mentions: a list of objects")
+        mentions: list[Any] = [*given] if isinstance(given, list) else []
         for row in values["documents"]:
             if not isinstance(row, Mapping):
                 self.problems.append(f"{where}: a document is a JSON object, not {type(row).__name__}")
@@ -322,15 +356,16 @@ class _Reader:
                 document["text"] = text or ""
             if isinstance(document.get("mentions"), list):
                 annotated = True
-                mentions += [{**mention, "document": document["id"]} for mention in document["mentions"]]
+                mentions += [
+                    {**mention, "document": document["id"]} if isinstance(mention, Mapping) else mention
+                    for mention in document["mentions"]
+                ]
             documents.append(document)
         return {**values, "documents": documents, "mentions": mentions if annotated else None, "text": ""}
 
     def done(self) -> list[GoldNote]:
         if self.problems:
-            rest = len(self.problems) - _MOST_PROBLEMS
-            more = [f"... and {rest} more problems"] if rest > 0 else []
-            raise InputError("\n".join(self.problems[:_MOST_PROBLEMS] + more))
+            raise InputError(listed(self.problems))
         return self.rows
 
     def _note(self, where: str, file: str) -> str | None:

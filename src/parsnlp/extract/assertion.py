@@ -86,6 +86,8 @@ def p_a9_ticked(mention: Mention, context: Context) -> Ruling | None:
 def p_f3_generic(mention: Mention, context: Context) -> Ruling | None:
     """P-F3: teaching, definitions, cohorts, education text."""
     cues = _of(mention, "generic")
+    if _of(mention, "ticked"):  # one of a field's boxes is filled in
+        cues = tuple(cue for cue in cues if cue.rule.value != "unfilled")
     if cues:
         return Ruling("generic", "P-F3", "teaching or a definition, not about this patient", cues)
     if context.section == "education" and not _of(mention, "hypothetical", "known"):
@@ -188,6 +190,11 @@ def p_a3(mention: Mention, context: Context) -> Ruling | None:
 def p_f3_uncertain(mention: Mention, context: Context) -> Ruling | None:
     """P-F3, P-A8: the finding itself, not its cause or age, is left unproved."""
     cues = _of(mention, "uncertain")
-    if cues:
-        return Ruling("uncertain", "P-F3", "left uncertain", cues)
-    return None
+    if not cues and context.section == "differential" and not _of(mention, "known"):
+        return Ruling("uncertain", "P-F3", "stands in a differential diagnosis")
+    if not cues:
+        return None
+    confirmed = _saying(mention, "known", "confirmed")
+    if confirmed:
+        return Ruling("affirmed", "P-F3", "a suspicion that was confirmed", confirmed)
+    return Ruling("uncertain", "P-F3", "left uncertain", cues)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from parsnlp.extract import levels as spine
@@ -87,6 +87,8 @@ class Binder:
         self._row_lead, self._row_end = rules.piece("row_lead"), rules.piece("row_end")
         self._region_of_film, self._film_of_region = rules.piece("region_of_film"), rules.piece("film_of_region")
         self._listed, self._upon, self._hedge = rules.piece("listed"), rules.piece("upon"), rules.piece("hedge")
+        self._field, self._field_of_site = rules.piece("field"), rules.piece("field_of_site")
+        self._option, self._ticked = rules.piece("option"), rules.piece("ticked_option")
         self._columns = Columns(rules)
         words = rules.tables["binding"]
         self._stops = frozenset(words["stops"])
@@ -129,6 +131,7 @@ class Binder:
                 continue
             give(head.mention, modifier)
         self._spread(loose, heads, mentions, found, give)
+        self._fields(reading, number, mentions, found)
         self._rows(reading, number, mentions, found)
         self._columns_of(reading, mentions, found)
         self._shares(clean, text, heads, owned, mentions, found)
@@ -142,7 +145,12 @@ class Binder:
         """The sentence's heads, and the spans of owners, inside which nothing is a modifier ("T2 hyperintensity")."""
         heads = [_Head(m.clean_start, m.clean_end, i, "mention") for i, m in enumerate(mentions)]
         spans = [(head.start, head.end) for head in heads]
+        segments: list[tuple[int, int]] | None = None
         for match in self._owners.find(clean):
+            if segments is None:
+                segments = [(level.start, level.end) for level in spine.find(clean.text) if level.segment]
+            if any(start <= match.start and match.end <= end for start, end in segments):
+                continue  # the bodies of what slips
             if not any(start < match.end and match.start < end for start, end in spans):
                 heads.append(_Head(match.start, match.end, None, match.rule.value or "other"))
         heads.sort(key=lambda head: head.start)
@@ -172,6 +180,23 @@ class Binder:
         ends = [head.end for head in heads]
         owners = [self._owner(bare, modifier, heads, bisect_right(ends, modifier.start)) for modifier in modifiers]
         places = [i for i, modifier in enumerate(modifiers) if modifier.category == "level"]
+        behind = {i: _directly_behind(bare, modifiers[i], heads, ends) for i in places}
+        with_level = {owners[i][0] for i in places}
+        followed = {head for i, head in behind.items() if head is not None and "-" in modifiers[i].value}
+        for place, head in behind.items():
+            if head is None:
+                continue
+            owner = owners[place][0]
+            if head.mention is not None and head not in with_level and head in followed:
+                owners[place] = head, "left"  # dictated without stops: "a slip L5 on S1 pain with extension"
+            elif (
+                head.mention is None
+                and head.kind != "part"
+                and owner is not None
+                and owner.mention is not None
+                and owner in followed
+            ):
+                owners[place] = head, "left"  # "facet arthropathy L4-5 grade 1 slip L5 on S1"
         run: list[int] = []
         for i in [*places, None]:
             if i is not None and (not run or self._listed.fullmatch(text[modifiers[run[-1]].end : modifiers[i].start])):
@@ -179,8 +204,18 @@ class Binder:
                 continue
             if len(run) > 1:
                 chosen = owners[run[-1]] if owners[run[-1]][1] == "right" else owners[run[0]]
+                first, joint = behind[run[0]], text[modifiers[run[-2]].end : modifiers[run[-1]].start]
                 for j in run:
                     owners[j] = chosen
+                if (
+                    chosen[1] == "right"
+                    and first is not None
+                    and first.mention is None
+                    and first.kind != "part"
+                    and joint.strip(" ,")[:1] in ("a", "&")
+                ):
+                    for j in run[:-1]:  # "a bulge L4-5 and L5-S1 spondylolisthesis"
+                        owners[j] = first, "left"
             run = [i] if i is not None else []
         return owners
 
@@ -212,6 +247,8 @@ class Binder:
             )
         )
         if adjacent and connected and gap_right and gap_left and gap_left[-1] in ("of", "at", "in", "on", "level", "("):
+            return left, "left"
+        if adjacent and connected and right is not None and right.kind == "part" and left and left.mention is not None:
             return left, "left"
         if adjacent:
             return right, "right"
@@ -260,6 +297,62 @@ class Binder:
                 ):
                     give(i, modifier, "spread")  # type: ignore[operator]
 
+    def _fields(self, reading: Reading, number: int, mentions: Sequence[Mention], found: list[Attributes]) -> None:
+        """What a form's fields behind a mention say of it: "Level: L5-S1", in its sentence or in those right after it.
+
+        Of a field's boxes the ticked ones: "Level: [ ] L4 [x] L5".
+        """
+        clean, sentences = reading.clean(number), reading.layout.sentences
+        for at, (mention, attributes) in enumerate(zip(mentions, found, strict=True)):
+            last = at + 1 == len(mentions)
+            places = [(clean, mention.clean_end, len(clean.text) if last else mentions[at + 1].clean_start)]
+            below = number + 1
+            ticked: list[Clean] = []
+            while last and below < len(sentences) and sentences[below].block == sentences[number].block:
+                line = reading.clean(below)
+                if self._option.match(line.text):
+                    # What is not ticked says nothing, and is no next finding either.
+                    if self._ticked.match(line.text):
+                        if _speaks(reading, below) or any(self._owners.find(line)):
+                            break
+                        ticked.append(line)
+                elif _speaks(reading, below):
+                    break
+                elif self._field.match(line.text):
+                    places.append((line, 0, len(line.text)))
+                else:
+                    break
+                below += 1
+            told = [evidence for place in places for evidence in self._of_fields(*place)]
+            told += [evidence for line in ticked for evidence in self._of_option(line)]
+            for category, lane in _LANES.items():
+                held = getattr(attributes, lane)
+                if category == "grade" and mention.rule.category == "spondylolysis":
+                    continue
+                if all(evidence.how == "spread" for evidence in held):
+                    held += [evidence for evidence in told if evidence.category == category]
+
+    def _of_fields(self, clean: Clean, start: int, end: int) -> Iterator[Evidence]:
+        """The modifiers that the fields of a stretch of clean text hold, sites only where the field is one of sites."""
+        labels = list(self._field.finditer(clean.text, start, end))
+        if not labels:
+            return
+        modifiers = self._find(clean, ())
+        for label, after in zip(labels, [*(label.start() for label in labels[1:]), end], strict=True):
+            of_site = self._field_of_site.search(label.group())
+            for modifier in modifiers:
+                inside = label.start() <= modifier.start and label.end() <= modifier.end <= after
+                if inside and (of_site or modifier.category not in ("level", "region")):
+                    origin = clean.span(modifier.start, modifier.end)
+                    yield Evidence(modifier.category, modifier.value, *origin, modifier.rule, "row")
+
+    def _of_option(self, clean: Clean) -> Iterator[Evidence]:
+        """The modifiers of an option that is ticked: "[x] L5"."""
+        for modifier in self._find(clean, ()):
+            yield Evidence(
+                modifier.category, modifier.value, *clean.span(modifier.start, modifier.end), modifier.rule, "row"
+            )
+
     def _rows(self, reading: Reading, number: int, mentions: Sequence[Mention], found: list[Attributes]) -> None:
         """A level that heads the list item, table row or line group is bound to the mentions under it (P-C5)."""
         row = self._row(reading, number)
@@ -302,11 +395,24 @@ class Binder:
             if start == at:
                 head = self._row_head(reading, at, whole=True)
                 if head:
-                    return head
+                    # "Level: L5-S1" in mid-block is a field of what stands before it.
+                    opens = at == 0 or sentences[at - 1].block != sentences[at].block or self._titles(reading, at - 1)
+                    return head if opens or not self._field.match(reading.clean(at).text) else []
             if self._row_head(reading, start, whole=False):
                 return []
             at = start - 1
         return []
+
+    @staticmethod
+    def _titles(reading: Reading, number: int) -> bool:
+        """Whether a sentence is a heading and nothing besides."""
+        sentence = reading.layout.sentences[number]
+        section = reading.section(sentence.start)
+        return (
+            section is not None
+            and section.title_start == sentence.start
+            and not reading.text[section.title_end : sentence.end].strip(" \t:.-")
+        )
 
     def _row_head(self, reading: Reading, number: int, whole: bool) -> list[Evidence]:
         key = ("row alone" if whole else "row", number)
@@ -417,6 +523,18 @@ def _pair_vertebrae(text: str, clean: Clean, mention: Mention, attributes: Attri
 
 
 _REMARK = re.compile(r"\([^()]{0,40}\x01[^()]{0,40}\)")
+
+
+def _speaks(reading: Reading, sentence: int) -> bool:
+    """Whether a sentence holds a mention."""
+    at = bisect_left(reading.mentions, sentence, key=lambda mention: mention.sentence)
+    return at < len(reading.mentions) and reading.mentions[at].sentence == sentence
+
+
+def _directly_behind(bare: str, modifier: _Modifier, heads: Sequence[_Head], ends: Sequence[int]) -> _Head | None:
+    """The head that a modifier follows with nothing between them but other modifiers."""
+    at = bisect_right(ends, modifier.start)
+    return heads[at - 1] if at and not bare[ends[at - 1] : modifier.start].strip() else None
 
 
 def _words(gap: str) -> list[str]:

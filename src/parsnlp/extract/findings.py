@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -19,6 +19,7 @@ from parsnlp.rules import RuleSet
 
 When = tuple[int, int, int]
 
+_OF_STUDY = frozenset({"standing", "lying", "now", "before"})  # flags of when and how a study was made
 _MONTHS = {
     name: number
     for number, name in enumerate(
@@ -108,6 +109,7 @@ class Finder:
         self._regions = Matcher(rules.category("region"))
         self._modality = Matcher(rules.category("modality"))
         self._spine, self._study = rules.piece("spine_context"), rules.piece("study")
+        self._pars_sign = rules.piece("pars_sign")
         self._fracture, self._stress = rules.piece("fracture_word"), rules.piece("stress_word")
         self._injured = rules.piece("traumatic_before")
         self._amends, self._amended_to = rules.piece("amends"), rules.piece("amended_to")
@@ -213,6 +215,15 @@ class Finder:
                     if (match.rule.value == "overrule" and not self._own_reading.search(match.text))
                     or (match.rule.value == "correction" and self._own_error.search(match.text))
                 }
+        if not flags & _OF_STUDY:
+            # "Standing films were taken today. ... There is no slip.": what follows is seen on these.
+            for before in range(sentence - 1, max(sentence - 5, -1), -1):
+                if reading.layout.sentences[before].block != here.block:
+                    break
+                clean = reading.clean(before)
+                if self._study.search(clean.text):
+                    flags |= {match.rule.value or "" for match in self._correction.find(clean)} & _OF_STUDY
+                    break
         section = reading.section(here.start)
         if section is not None and section.category == "addendum":
             flags.add("correction")
@@ -419,6 +430,20 @@ class Finder:
             return Evidence("region", match.rule.value or "", start, end, match.rule.id, "study")
         return None
 
+    def pars_signs(self, document: DocumentReading) -> Iterator[Evidence]:
+        """P-C5: the levels at which a document tells of edema, uptake, sclerosis and the like of a pars, unless denied."""
+        reading = document.reading
+        for number in range(len(reading.layout.sentences)):
+            clean = reading.clean(number)
+            if "pars" not in clean.text:
+                continue
+            for sign in self._pars_sign.finditer(clean.text):
+                if sign.group("denied"):
+                    continue
+                for level in spine.find(sign.group()):
+                    start, end = clean.span(sign.start() + level.start, sign.start() + level.end)
+                    yield from (Evidence("level", name, start, end, None, "sign") for name in level.names)
+
     def study_region(self, document: DocumentReading, item: Found) -> Evidence | None:
         """P-C5 (2): the region of the study or section heading that holds the mention."""
         own = [evidence for evidence in item.attributes.regions if evidence.how == "study"]
@@ -489,7 +514,7 @@ def _dates(text: str) -> list[tuple[int, When]]:
 
 # --- publishing -----------------------------------------------------------------------------------------------------
 
-_AGES = ("nonunion", "healing", "acute_on_chronic", "acute", "subacute", "chronic", "stress_reaction", "healed")
+_AGES = ("nonunion", "healing", "acute_on_chronic", "stress_reaction", "acute", "subacute", "chronic", "healed")
 _CAUSES = (
     "congenital", "dysplastic", "developmental", "pathologic", "iatrogenic", "old_traumatic", "traumatic", "isthmic",
     "degenerative", "stress",

@@ -42,19 +42,28 @@ _ORDINAL = "|".join(
 )
 _CARDINAL = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _BODY = (
-    rf"(?:(?P<letter>[ctdls])(?:[ .-]?(?P<number>\d{{1,2}})|[ -](?P<word>{_CARDINAL}))(?![0-9])(?![a-z](?!\d))(?!\.\d)"
+    rf"(?:(?P<letter>[ctdls])(?:(?:[ .-]?|v)(?P<number>\d{{1,2}})|(?:[ -]|(?=three|four|five))(?P<word>{_CARDINAL}))(?![0-9])(?![a-z](?!\d))(?!\.\d)(?! ?[mc]m\b)"
     rf"|(?P<ordinal>{_ORDINAL}) (?P<region>cervical|thoracic|dorsal|lumbar|sacral)(?! (?:visit|view|injection|level|surgery|mri|ct))"
-    r"|l(?P<roman>v|iv|iii)(?![a-z0-9])|(?P<named>atlas|occiput|c-?0)(?![a-z])"
-    r"|(?P<axis>axis)(?= (?:vertebra|fracture|pars|pedicle)|[,.;]|$)|(?P<sacrum>sacrum)(?![a-z]))"
+    # A scan's "LS-S1" is L5-S1.
+    r"|(?P<bare>5)(?=-1(?![\w/.%-])(?! ?(?:mm|cm|times|years?|weeks?|days?|hours?|out of|ratio|x\b)))"
+    r"|l(?P<roman>v|iv|iii|s(?= ?(?:-|/|on|over|upon) ?s ?[1il](?![a-z0-9])))(?![a-z0-9])|(?P<named>atlas|occiput|c-?0)(?![a-z])"
+    r"|(?P<axis>axis)(?= (?:vertebra|fracture|pars|pedicle)|[,.;]|$)|(?P<sacrum>sacrum|sacral (?:base|promontory|end ?plate))(?![a-z]))"
 )
-_VERTEBRA = re.compile(rf"(?<![a-z0-9]){_BODY}")
+# "There's 4 mm of slip" names no S4.
+_VERTEBRA = re.compile(rf"(?<![a-z0-9])(?<![a-z0-9]')(?<![./:-]){_BODY}")
 _NEXT = re.compile(_BODY)
 # What joins two members of a segment, and what joins the ends of a range.
 _JOIN = re.compile(
-    r" ?(?:-|/|\\) ?(?:on )?| ?(?:on|over|upon|onto) (?:the )?(?:top of )?| (?:anteriorly |forward |forwards |posteriorly )?(?:on|over|relative to|with respect to|in relation to|with regard to|compared to|compared with)(?: the)? | ?(?:-|/)? ?(?:to|through|thru) | ?-- ?| (?=[cdtls]\d)|(?=[cdtls]\d)|(?= ?$)"
+    r" ?(?:-|/|\\) ?(?:on )?| ?(?:on|over|upon|onto) (?:the )?(?:top of )?|(?: vertebra| vertebral body| body)?(?: has| is)? (?:(?:slipped|slid|slips|displaced|translated|shifted|moved) )?(?:anteriorly |forward |forwards |posteriorly |backward |backwards )?(?:on|over|relative to|with respect to|in relation to|with regard to|compared to|compared with)(?: the)? | ?(?:-|/)? ?(?:to|through|thru) | ?-- ?| (?=[cdtls]\d)| (?=[cdtls] (?:one|two|three|four|five)(?![a-z]))|(?=[cdtls]\d)|(?= ?$)"
 )
 _SHORT = re.compile(
-    r" ?[-/] ?(\d{1,2}|s ?[1il](?![a-z0-9])|[s5]i(?![a-z]))(?![0-9a-z%])(?! ?(?:mm|cm|degrees|/))| (?:on|over) (?:s)?(\d)(?![0-9a-z%./])(?! ?mm)| (?:vertebrae? )?(?:on|over|upon) the (first|second|third|fourth|fifth)(?: (?:lumbar|sacral)(?: segment| vertebra)?)?"
+    r" ?[-/] ?(\d{1,2}|s ?[1il](?![a-z0-9])|[s5]i(?![a-z]))(?![0-9a-z%])(?! ?(?:mm|cm|degrees|/))| (?:on|over) (?:s)?(\d)(?![0-9a-z%./])(?! ?mm)| (?:on|over) (?P<cardinal>two|three|four|five)(?![a-z])| (?:vertebrae? )?(?:on|over|upon) the (first|second|third|fourth|fifth)(?: (?:lumbar|sacral)(?: segment| vertebra)?)?"
+)
+_TOGETHER = {"l23": "L2-L3", "l34": "L3-L4", "l45": "L4-L5"}
+"""Segments written in one; no spine has so many lumbar vertebrae that it could be one of them."""
+# "of the L4 vertebral body over the L5 vertebral body": one expression.
+_BODY_OF = re.compile(
+    r" vertebral bod(?:y|ies)(?![a-z])(?! (?:fracture|height|compression|h[ae]*mangioma|endplate|edema|oedema|wedg))"
 )
 _LIST = re.compile(
     r"(?:,| and| &|, and| or|, or|/|;| as well as| plus) (?:at |also |the )?(?=\d-\d(?!\d))(\d{1,2}) ?- ?(\d{1,2}|s1)(?![0-9])"
@@ -88,6 +97,10 @@ def find(text: str) -> list[Level]:
             return found
         first = _name(match)
         at = match.end()
+        together = _TOGETHER.get(f"{match.group('letter')}{match.group('number')}")
+        if together is not None:
+            found.append(Level((together,), match.start(), at, True))
+            continue
         if first is None or match.group("sacrum"):
             continue  # the sacrum is a level only as what a vertebra slips on
         start, end = match.start(), match.end()
@@ -95,7 +108,7 @@ def find(text: str) -> list[Level]:
         segment = False
         short = _SHORT.match(text, end)
         if short is not None:
-            told = short.group(1) or short.group(2) or str(_ORDINALS[short.group(3)])
+            told = short.group(1) or short.group(2) or str(_ORDINALS[short.group("cardinal") or short.group(4)])
             below = _below(first, "s1" if "sacral" in short.group() else told)
             pair = _between(first, below) if below else ()
             if pair:
@@ -109,7 +122,8 @@ def find(text: str) -> list[Level]:
                 adjacent = len(pair) == 1
                 explicit = join is not None and join.group().strip() != ""
                 if pair and (adjacent or explicit):
-                    names, segment, end = pair, True, other.end()
+                    body = _BODY_OF.match(text, other.end())
+                    names, segment, end = pair, True, body.end() if body else other.end()
         found.append(Level(names, start, end, segment))
         at = end
         # "L3-4 and 4-5": the region letter is carried on.
@@ -136,8 +150,10 @@ def _name(match: re.Match[str] | None) -> str | None:
         name = f"{_LETTERS[match.group('letter')]}{number}"
     elif match.group("ordinal"):
         name = f"{_LETTERS[match.group('region')]}{_ORDINALS[match.group('ordinal')]}"
+    elif match.group("bare"):
+        name = "L5"
     elif match.group("roman"):
-        name = {"v": "L5", "iv": "L4", "iii": "L3"}[match.group("roman")]
+        name = {"v": "L5", "iv": "L4", "iii": "L3", "s": "L5"}[match.group("roman")]
     elif match.group("named"):
         name = "C1" if match.group("named") == "atlas" else "C0"
     elif match.group("axis"):

@@ -41,6 +41,8 @@ FLAGS = {
 """Our assertions and the span attribute that each sets; medspaCy's names where it has one."""
 
 _TOGETHER = 256  # sentences whose wordings are looked up at once
+_OPTIONS = 12  # boxes behind a mention that may be those of its field
+_ECHOES = 6  # sentences behind a mention that may still speak of it
 _registered = False
 _TOKEN = re.compile(r"\w+|([^\w\s])\1*|\s+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -199,7 +201,8 @@ class Pipeline:
         self.index = Index(rule for rule in self.rules.rules if rule.folder != "sections")
         words = self.rules.tables["layout"]
         names = ("abbreviations", "open_endings", "before_levels", "short_words")
-        self.words = LayoutWords(**{name: frozenset(words[name]) for name in names})
+        stop = self.rules.piece("spoken_stop", re.IGNORECASE)
+        self.words = LayoutWords(**{name: frozenset(words[name]) for name in names}, spoken_stop=stop)
         self._nlp: Language | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -318,13 +321,16 @@ class Pipeline:
 
 
 def annotate(doc: Doc, findings: Iterable[Finding]) -> Doc:
-    """Put findings on a `Doc` of the same text: `doc.ents` with `_.assertion`, `_.cues`, medspaCy's flags and modifiers."""
+    """Put findings on a `Doc` of the same text: `doc.ents` with `_.finding`, `_.assertion`, `_.cues`, medspaCy's flags
+    and modifiers; and `doc.spans["cues"]`, the words that decided, each with its category and its rule as label and id."""
+    cues: dict[tuple[int, int, str], Any] = {}
     before = {(span.start_char, span.end_char): span._.modifiers for span in doc.ents}
     spans: list[Any] = []
     for finding in findings:
         span: Any = doc.char_span(finding.start, finding.end, label=finding.condition, alignment_mode="expand")
         if span is None or (spans and span.start < spans[-1].end):
             continue
+        span._.finding = finding
         span._.assertion = finding.assertion
         span._.cues = tuple(cue.rule for cue in finding.cues)
         span._.modifiers = before.get((span.start_char, span.end_char), ())
@@ -332,7 +338,12 @@ def annotate(doc: Doc, findings: Iterable[Finding]) -> Doc:
         if flag:
             setattr(span._, flag, True)
         spans.append(span)
+        for cue in finding.cues:
+            cues[cue.start, cue.end, cue.rule] = doc.char_span(
+                cue.start, cue.end, label=cue.category, span_id=cue.rule, alignment_mode="expand"
+            )
     doc.set_ents(spans)
+    doc.spans["cues"] = [cue for _, cue in sorted(cues.items()) if cue is not None]
     return doc
 
 
@@ -511,6 +522,7 @@ class Targets(_Component):
             for rule in self.owner.rules.folder("targets")
         ]
         self.matcher = self.owner.targets
+        self.columns, self.pars_field = Columns(self.owner.rules), self.owner.rules.piece("pars_field")
 
     def add(self, rules: Iterable[Any]) -> None:
         """Add medspaCy `TargetRule`s. A token pattern (a list) is refused: write it as a regular expression."""
@@ -524,7 +536,12 @@ class Targets(_Component):
         ents = []
         for number, at in page.windows:
             clean = page.reading.clean(number)
-            matches = p_f1(p_f2(page.reading.matches(self.matcher, number)))
+            found = [
+                match
+                for match in page.reading.matches(self.matcher, number)
+                if self._stands(page.reading, number, match)
+            ]
+            matches = p_f1(p_f2(found))
             if not matches:
                 continue
             placed = []
@@ -538,6 +555,22 @@ class Targets(_Component):
             page.spans.append((number, placed))
         doc.set_ents(list(_apart(ents)), default="unmodified")
         return doc
+
+    def _stands(self, reading: Reading, number: int, match: Match) -> bool:
+        """Whether a word that is a finding only in a table's column, or in a field of the pars, stands in one."""
+        if match.rule.value == "column":
+            said = self.columns.answers(reading.text, *reading.clean(number).span(match.start, match.end))
+            return bool(said.yes or said.no)
+        if match.rule.value != "field":
+            return True
+        sentences = reading.layout.sentences
+        for before in range(number, max(number - _OPTIONS, -1), -1):
+            if sentences[before].block != sentences[number].block:
+                return False
+            label = self.pars_field.match(reading.clean(before).text)
+            if label and (sentences[before].item == sentences[number].item or not label.string[label.end() :]):
+                return True
+        return False
 
 
 class ContextCues(_Component):
@@ -571,10 +604,17 @@ class ContextCues(_Component):
 
     def _compile(self) -> None:
         self.context = Context(_rule_of(rule, "context") for rule in self.rules)
-        self.pronoun = self.owner.rules.piece("pronoun")
+        self.pronoun, self.named_again = (self.owner.rules.piece(name) for name in ("pronoun", "named_again"))
+        names = ("asked", "option", "ticked_option", "option_none")
+        self.asked, self.option, self.ticked_option, self.option_none = map(self.owner.rules.piece, names)
         self.columns = Columns(self.owner.rules)
         cells = {rule.category: rule for rule in self.owner.rules.folder("context") if rule.value == "column"}
         self._no_cell, self._yes_cell = cells["negated"], cells["ticked"]
+        self._unticked = next(
+            rule
+            for rule in self.owner.rules.folder("context")
+            if rule.value == "unticked" and rule.direction == "backward"
+        )
         self._medspacy = {_rule_of(rule, "context").id: rule for rule in self.rules}
 
     def __call__(self, doc: Doc) -> Doc:
@@ -616,7 +656,7 @@ class ContextCues(_Component):
             for (match, start, end), hit in zip(placed, reached, strict=True):
                 cues = [made[id(scope)][1] for scope in hit] + carried
                 if match is placed[-1][0]:
-                    cues += self._echo(reading, number, spoken)
+                    cues += self._echo(reading, number, spoken) + self._options(reading, number, spoken, match)
                 cues += self._column(reading, start, end)
                 target: Any = doc.char_span(start + at, end + at, label=match.rule.category, alignment_mode="expand")
                 modified = [made[id(scope)][0] for scope in hit]
@@ -633,16 +673,50 @@ class ContextCues(_Component):
         rule = self._yes_cell if said.yes else self._no_cell
         return [Cue(rule, cell.start, cell.end, reading.text[cell.start : cell.end]) for cell in cells]
 
+    def _options(self, reading: Reading, number: int, spoken: set[int], match: Match) -> list[Cue]:
+        """The ticked one of the boxes behind a finding's name: "Pars defect: [ ] none [ ] left [x] right" (P-A9).
+
+        Where none is ticked, the first.
+        """
+        sentences = reading.layout.sentences
+        text = reading.clean(number).text
+        asked = text[match.end :]
+        if not self.asked.fullmatch(asked) or self.option.match(text[: match.start]):
+            return []  # the name is an option itself
+        empty: list[Cue] = []
+        for after in range(number + 1, min(number + _OPTIONS, len(sentences))):
+            clean = reading.clean(after)
+            parted = not asked.strip() and sentences[after].item != sentences[number].item
+            if (
+                after in spoken
+                or parted
+                or sentences[after].block != sentences[number].block
+                or not self.option.match(clean.text)
+            ):
+                break
+            none = self.option_none.search(clean.text)
+            ticked = none or self.ticked_option.match(clean.text)
+            start, stop = clean.span(*(none.span() if none else (0, len(clean.text))))
+            rule = self._no_cell if none else self._yes_cell if ticked else self._unticked
+            cue = Cue(rule, start, stop, reading.text[start:stop])
+            if ticked:
+                return [cue]
+            empty.append(cue)
+        return empty[:1]
+
     def _echo(self, reading: Reading, number: int, spoken: set[int]) -> list[Cue]:
         """Cues of a next sentence that speaks of the last mention by a pronoun: "It was ruled out on CT."."""
         sentences = reading.layout.sentences
-        after = number + 1
-        if after >= len(sentences) or after in spoken or sentences[after].block != sentences[number].block:
-            return []
-        clean = reading.clean(after)
-        pronoun = self.pronoun.match(clean.text)
-        if pronoun is None:
-            return []
+        for after in range(number + 1, min(number + 1 + _ECHOES, len(sentences))):
+            if after in spoken or sentences[after].block != sentences[number].block:
+                return []
+            clean = reading.clean(after)
+            pronoun = (self.pronoun if after == number + 1 else self.named_again).match(clean.text)
+            if pronoun is not None:
+                return self._of_pronoun(clean, pronoun)
+        return []
+
+    def _of_pronoun(self, clean: Indexed, pronoun: re.Match[str]) -> list[Cue]:
         return [
             Cue(scope.match.rule, *clean.span(scope.match.start, scope.match.end), scope.match.text)
             for scope in self.context.scopes(clean, [(0, pronoun.end())])
@@ -751,7 +825,13 @@ def _register() -> None:
 
     if not Doc.has_extension("context_graph"):
         Doc.set_extension("context_graph", default=None)
-    for name, default in (("modifiers", ()), ("assertion", None), ("cues", ()), *((f, False) for f in FLAGS.values())):
+    for name, default in (
+        ("modifiers", ()),
+        ("finding", None),
+        ("assertion", None),
+        ("cues", ()),
+        *((f, False) for f in FLAGS.values()),
+    ):
         if not Span.has_extension(name):
             Span.set_extension(name, default=default)
 

@@ -12,10 +12,10 @@ from parsnlp.rules import Rule
 _LEADING = re.compile(
     r"[\s\ufeff\u200b>*#_=~\-\[]*(?:(?:section|part) \d{1,2}[.:)]?\s+|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s+)?[*_#]*"
 )
-_LEVEL = re.compile(r"\s*[ctls]\d")
+_LEVEL = re.compile(r"[ctls]\d")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DATED = re.compile(
-    rf"[\s,(-]+(?:on |dated )?(?:\d{{1,4}}[/.-]\d{{1,2}}(?:[/.-]\d{{2,4}})?|\d{{1,2}}[- ]?{_MONTH}[- ]?\d{{2,4}}|{_MONTH} \d{{1,2}},? \d{{4}}|{_MONTH} \d{{4}})"
+    rf"(?<![\s,(-])[\s,(-]+(?:on |dated )?(?:\d{{1,4}}[/.-]\d{{1,2}}(?:[/.-]\d{{2,4}})?|\d{{1,2}}[- ]?{_MONTH}[- ]?\d{{2,4}}|{_MONTH} \d{{1,2}},? \d{{4}}|{_MONTH} \d{{4}})"
     r"(?:[ ,@]+(?:at )?\d{1,2}:?\d\d(?: ?[ap]m| ?hrs| ?h)?)?(?:,? [a-z. ]{1,30})?\)?$"
 )
 _INLINE = re.compile(
@@ -104,6 +104,11 @@ class Sectionizer:
             offset = bare
             title, stop = _title(folded[offset:], self._lone)
             rule = self.heading(title)
+        grid = _GRID.match(raw, offset) if rule is None and "   " in raw else None
+        if grid is not None:
+            title = fold(grid.group(1)).rstrip()
+            stop = len(title)
+            rule = self.heading(title)
         if rule is not None and rule.value == "addendum" and self._announced.search(folded):
             return
         if rule is not None:
@@ -111,7 +116,7 @@ class Sectionizer:
             yield Mark(start + offset, start + offset + stop, rule, inline, raw[offset : offset + len(title)].isupper())
         elif ":" in raw:
             shape = _SHAPE.match(raw)
-            if shape and not _LEVEL.match(folded) and not _runs_on(text, start, shape.group(1)):
+            if shape and not _LEVEL.match(folded.lstrip()) and not _runs_on(text, start, shape.group(1)):
                 name = shape.group(1)
                 yield Mark(start, start + shape.end(), inline=True, upper=name.isupper() and len(name) > 2)
         if _FIELD.search(raw) is None or _INNER.search(raw) is None:
@@ -130,6 +135,7 @@ def _runs_on(text: str, start: int, name: str) -> bool:
     return name[0].islower() and before[-1:].isalpha() and "\n" not in before[-45:] and len(before) >= 45
 
 
+_GRID = re.compile(r"([A-Z]{2,15}(?: ?[ /&-][A-Z]{1,15}){0,5}) {3,}(?=\S)")  # a heading with those of its columns
 _COLON_TITLE = re.compile(r"([^:\n]{1,60}?(?:\d:\d\d)?[^:\n]{0,20}?)[*_]{0,2}\s*:(?!\d)[*_]{0,2}")
 _DASH_TITLE = re.compile(r"([^\n]{1,45}?)\s+(?:-{1,2}|=)(?=\s|$)")
 _LETTER_TITLE = re.compile(r"([soap])(?:\.|>) |([soap]) {2,}")

@@ -135,7 +135,7 @@ class ServiceFinder:
         return "done" if value == "measure" else value
 
     def _region(self, reading: Reading, at: int, match: Match) -> str | None:
-        """The region of a study: the nearest that its sentence names, else the last that the line above it does."""
+        """The region of a study: the nearest that its sentence names."""
         here = self._regions.find(reading.clean(at))
         if here:
             near = min(here, key=lambda one: (max(one.start - match.end, match.start - one.end), one.start))

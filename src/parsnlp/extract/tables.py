@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from parsnlp.extract import levels
 from parsnlp.note import fold
 from parsnlp.rules import RuleSet
 
@@ -48,11 +49,12 @@ class Columns:
 
     def __init__(self, rules: RuleSet) -> None:
         self._no, self._yes = rules.piece("cell_no"), rules.piece("cell_yes")
+        self._levels = rules.piece("level_heading")
 
     def answers(self, text: str, start: int, end: int) -> Answers:
         """The rows under the heading that holds `text[start:end]`, by what they answer. Other rows are left out."""
         found = Answers([], [])
-        for row in column(text, start, end):
+        for row in column(text, start, end, self._levels):
             if row.cell is not None:
                 said = fold(text[row.cell.start : row.cell.end])
                 if self._no.fullmatch(said):
@@ -62,10 +64,11 @@ class Columns:
         return found
 
 
-def column(text: str, start: int, end: int) -> list[Row]:
+def column(text: str, start: int, end: int, of_levels: re.Pattern[str]) -> list[Row]:
     """The rows under the column whose heading holds `text[start:end]`; none where that is no heading of a table.
 
-    A heading is a line of three cells or more that is followed, at once or after a ruler, by lines of two or more.
+    A heading is a line of three cells or more, or of two where the first says that levels stand below it (`of_levels`),
+    that is followed, at once or after a ruler, by lines of two or more. A line whose first cell is a level is none.
     """
     line_start = (
         max(text.rfind("\n", max(start - _LONGEST, 0), start), text.rfind("\r", max(start - _LONGEST, 0), start)) + 1
@@ -78,7 +81,12 @@ def column(text: str, start: int, end: int) -> list[Row]:
         return []
     heads = _cells(text, line_start, line_end)
     at = next((i for i, cell in enumerate(heads) if cell.start <= start and end <= cell.end), None)
-    if not at or len(heads) < 3 or heads[at].end - heads[at].start > end - start + _SPARE:
+    if not at:
+        return []
+    first = fold(text[heads[0].start : heads[0].end])
+    if (len(heads) < 3 and not of_levels.fullmatch(first)) or any(level.start == 0 for level in levels.find(first)):
+        return []
+    if heads[at].end - heads[at].start > end - start + _SPARE:
         return []
     place = (heads[at].start - line_start, heads[at].end - line_start)
     rows: list[Row] = []
