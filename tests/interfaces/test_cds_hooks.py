@@ -259,6 +259,17 @@ def test_call_context_ids_are_ids(name: str) -> None:
     assert refused(asked).status == 400
 
 
+@pytest.mark.parametrize("key", ["documents", "reports", "encounter"])
+@pytest.mark.parametrize("wrong", [{}, {"resourceType": 7}, [], "a", 7])
+def test_call_prefetched_data_are_resources(key: str, wrong: Any) -> None:
+    """Prefetch: the value of a key is the FHIR resource that the template asks for."""
+    asked = request(document(RICH))
+    asked["prefetch"][key] = wrong
+    assert refused(asked).status == 400
+    asked["prefetch"] = {key: wrong}  # what is malformed is told before what is lacking
+    assert refused(asked).status == 400
+
+
 def test_call_extensions_are_passed_over() -> None:
     """Extensions: a client may add the object `extension` anywhere."""
     asked = request(document(RICH), extension={"com.example.a": 1})
@@ -541,8 +552,8 @@ def test_one_card_for_all_codes() -> None:
     card = cards(RICH)[0]
     assert card["summary"] == "2 candidate ICD-10-CM codes: M43.17, M43.06"
     assert card["detail"].splitlines()[0] == (
-        "- **M43.17** Spondylolisthesis, lumbosacral region (suggested): spondylolisthesis affirmed at L5-S1 "
-        "(impression). Evidence: “anterolisthesis”, “spondylolisthesis”, “L5 on S1”"
+        "- **M43.17** Spondylolisthesis, lumbosacral region (suggested): spondylolisthesis affirmed "
+        "(impression) at L5-S1 (imaging). Evidence: “anterolisthesis”, “spondylolisthesis”, “L5 on S1”"
     )
 
 

@@ -171,6 +171,15 @@ def test_a_damaged_import_is_named(place: Path) -> None:
     assert done.exit_code == 2 and "icd10cm-2026-10-01.json" in done.output and "Traceback" not in done.output
 
 
+@pytest.mark.parametrize(("name", "value"), [("valid_from", 5), ("valid_from", "soon"), ("rows", 5), ("drg", [])])
+def test_an_import_with_another_thing_in_a_field_is_named(place: Path, name: str, value: object) -> None:
+    place.mkdir()
+    table = {**json.loads(icd10cm.shipped()[-1]), name: value}
+    write(place / "icd10cm-2026-10-01.json", json.dumps(table))
+    done = run("codes", "list")
+    assert done.exit_code == 2 and "icd10cm-2026-10-01.json" in done.output and "Traceback" not in done.output
+
+
 def test_what_is_carried_is_listed() -> None:
     done = run("codes", "list")
     assert done.exit_code == 0

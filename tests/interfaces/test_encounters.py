@@ -119,7 +119,7 @@ def test_a_bad_manifest_is_named(tmp_path: Path, name: str, text: str, says: str
 
 
 def test_nothing_to_read(tmp_path: Path) -> None:
-    assert "holds no .txt note" in run("encounter", tmp_path).output
+    assert "holds no .txt file nor document" in run("encounter", tmp_path).output
     assert "no such file or folder" in run("encounter", tmp_path / "none").output
 
 

@@ -646,6 +646,7 @@ def test_a_line_that_is_no_segment_continues_the_one_before() -> None:
         (b"MSH", "not HL7 v2"),
         (b"MSH|", "does not say its separators"),
         (b"MSH|^^^^|A", "does not say its separators"),
+        (b"MSH\x9a^~\\&\x9aA", "does not say its separators"),
         (hl7("PID|1"), "message 1 has no OBX segment"),
         (hl7("OBR|1", "OBX|1|NM|||4"), "has no OBX segment with text"),
         (hl7("OBR|1", "OBX|1|RP|||http://x"), "by an address only, and nothing is fetched"),

@@ -529,7 +529,7 @@ def test_the_closing_summary(folder: Path, tmp_path: Path) -> None:
         "7 read, 6 with codes, 0 to review,",
         "1 of them left out of the results, as --only says",
         "codes: M43.06 3, M43.16 2, M43.00 1",
-        "unspecified: 1 of 6 codes (17%)",
+        "unspecified site: 1 of 6 codes that name one (17%)",
         "passed over, of no kind that is read: 1 .md",
         " notes/s",
     ):

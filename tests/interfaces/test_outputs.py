@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow
 import pytest
 from pyarrow import parquet
 
@@ -435,6 +436,43 @@ def test_a_damaged_output_is_refused(format: str, parts: list[Part], tmp_path: P
         with pytest.raises(InputError, match=r"damaged|not a result|not a table") as refused:
             list(outputs.read(out))
         assert canary not in str(refused.value)
+
+
+@pytest.mark.parametrize("cell", ["many", 2**63, 1.5, True, None, ["x"]])
+def test_a_cell_of_another_type_is_refused(cell: object, parts: list[Part], tmp_path: Path) -> None:
+    """Of Parquet each column has a type, which may be another than ours; JSON has none."""
+    out = tmp_path / "out"
+    outputs.write("parquet", out, parts, RUN)
+    path = out / "codes" / "part-000000.parquet"
+    table = parquet.read_table(path)
+    cells = pyarrow.array([cell] * len(table), pyarrow.uint64() if cell == 2**63 else None)
+    parquet.write_table(table.set_column(table.schema.names.index("number"), "number", cells), path)
+    with pytest.raises(InputError, match="table 'codes' holds a cell of another type"):
+        list(outputs.read(out))
+    side(tmp_path / "out.jsonl", parts)
+    inputs = [{"number": cell, "state": "failed", "id": "a"}]
+    (tmp_path / "out.jsonl").write_text("")
+    (tmp_path / "out.jsonl.run" / "inputs.jsonl").write_text("".join(map(json.dumps, inputs)))
+    with pytest.raises(InputError, match="table 'errors' holds a cell of another type"):
+        list(outputs.read(tmp_path / "out.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("out.jsonl", "[" * 100_000),
+        ("out.jsonl.run/inputs.jsonl", "[" * 100_000),
+        ("out.jsonl.run/inputs.jsonl", '{"state": "done"}'),
+        ("out.jsonl.run/run.json", '{"a":' * 100_000),
+        ("out.jsonl.run/run.json", "[1]"),
+    ],
+)
+def test_json_of_another_kind_is_refused(name: str, content: str, parts: list[Part], tmp_path: Path) -> None:
+    outputs.write("jsonl", tmp_path / "out.jsonl", parts, RUN)
+    side(tmp_path / "out.jsonl", parts)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=r"damaged|not a result|not an output"):
+        list(outputs.read(tmp_path / "out.jsonl"))
 
 
 @pytest.mark.parametrize("format", ("parquet", "csv", "duckdb"))

@@ -160,17 +160,3 @@ def test_errors_tell_no_text(write: Write, canary: str) -> None:
         texts.append(str(caught.value))
     assert len(texts) == 6
     assert canary not in " ".join(texts)
-
-
-def test_texts_are_found_at_any_depth_and_sorted(tmp_path: Path) -> None:
-    for name in ("b.txt", "a/z.txt", "a/b/c.TXT", "a/other.md"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("x")
-    assert [path.relative_to(tmp_path).as_posix() for path in reading.texts(tmp_path)] == [
-        "a/b/c.TXT",
-        "a/z.txt",
-        "b.txt",
-    ]
-    with pytest.raises(InputError, match=r"holds no \.txt file"):
-        (tmp_path / "empty").mkdir()
-        reading.texts(tmp_path / "empty")

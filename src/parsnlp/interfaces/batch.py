@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 from parsnlp.errors import InputError
-from parsnlp.interfaces import sources
+from parsnlp.interfaces import sources, tables
 from parsnlp.interfaces.reading import Encounter, Failure
 from parsnlp.interfaces.sources import MAX_SIZE, Columns, Input
 
@@ -50,8 +50,8 @@ class Fact(TypedDict, total=False):
     """What became of one note, without any of its text; absent means none, no or nought.
 
     `number`: its place in the run, from 0. `where`, `sha256`: of its input; a file of several notes has a fact for each.
-    `state`: done, left_out (by --only) or failed, which alone has `stage` and `reason`. `unspecified`: how many of the codes
-    leave the site or the kind open. `notices`: of encodings. `stamp`: how the edition used stands to the date.
+    `state`: done, left_out (by --only) or failed, which alone has `stage` and `reason`. `sited`: how many of
+    the codes name a site, `unspecified`: how many of these leave it open. `notices`: of encodings. `stamp`: how the edition used stands to the date.
     """
 
     number: int
@@ -62,6 +62,7 @@ class Fact(TypedDict, total=False):
     stage: str
     reason: str
     codes: list[str]
+    sited: int
     unspecified: int
     review: bool
     queries: int
@@ -83,6 +84,7 @@ class Tally:
     notes: int = 0
     written: int = 0
     coded: int = 0
+    sited: int = 0
     unspecified: int = 0
     review: int = 0
     queries: int = 0
@@ -100,6 +102,7 @@ class Tally:
         self.notes += 1
         self.written += fact["state"] == "done"
         self.coded += bool(codes)
+        self.sited += fact.get("sited", 0)
         self.unspecified += fact.get("unspecified", 0)
         self.review += fact.get("review", False)
         self.queries += fact.get("queries", 0)
@@ -133,8 +136,9 @@ class Tally:
             most = sorted(self.codes.items(), key=lambda item: (-item[1], item[0]))
             named = ", ".join(f"{code} {count}" for code, count in most[:_SHOWN])
             found.append(f"codes: {named}" + (" …" if len(most) > _SHOWN else ""))
-            total = self.codes.total()
-            found.append(f"unspecified: {self.unspecified} of {total} codes ({self.unspecified / total:.0%})")
+        if self.sited:
+            share = f"{self.unspecified / self.sited:.0%}"
+            found.append(f"unspecified site: {self.unspecified} of {self.sited} codes that name one ({share})")
         if self.assumed:
             found.append(f"{self.assumed} not plain UTF-8: each result's 'warnings' says which encoding was read")
         return [
@@ -163,6 +167,8 @@ class Reader:
                 return [decided(self.extractor, each, item.id, options.text, options.only) for each in found]
         except TooSlow:
             return [failed(item.id, "timeout", f"took longer than {options.timeout:g} seconds; see --timeout")]
+        except MemoryError:
+            return [failed(item.id, "read", "needs more memory than there is; give a smaller input or fewer workers")]
         except Exception as error:  # its message may hold note text
             return [failed(item.id, "read", f"could not be read ({type(error).__name__}); please report this")]
 
@@ -183,6 +189,8 @@ def decided(
         line = result.to_json(text=text).encode("utf-8")
     except InputError as error:  # strict release
         return failed(item.id, "extract", str(error))
+    except MemoryError:
+        return failed(item.id, "extract", "needs more memory than there is; give a smaller note or fewer workers")
     except Exception as error:  # one note must not end the run; its text may be in the message, so not that
         what = type(error).__name__
         return failed(item.id, "extract", f"could not be read by the extractor ({what}); please report this")
@@ -191,7 +199,10 @@ def decided(
     fact = Fact(id=result.id, state="done" if kept else "left_out")
     if result.codes:
         fact["codes"] = [code.code for code in result.codes]
-    if unspecified := sum("unspecified" in code.display.lower() for code in result.codes):
+    regions = [tables.region(code.code, result.code_set.id) for code in result.codes]
+    if sited := sum(region is not None for region in regions):
+        fact["sited"] = sited
+    if unspecified := regions.count(tables.unspecified_site()):
         fact["unspecified"] = unspecified
     if review:
         fact["review"] = True

@@ -173,6 +173,11 @@ class _Asked:
             if not _ID.fullmatch(context[name]):
                 raise Refused(f"context.{name} is not the id of a FHIR resource")
         prefetch = _object(body.get("prefetch", {}), "prefetch")
+        # All that is malformed is told (400) before anything that is lacking (412).
+        given = [(f"prefetch.{key}", prefetch.get(key)) for key in _PREFETCH] + [("context.note", context.get("note"))]
+        for where, resource in given:
+            if resource is not None and not isinstance(_object(resource, where).get("resourceType"), str):
+                raise Refused(f"{where} is no FHIR resource: it has no resourceType")
         return cls(body["hookInstance"], context, prefetch)
 
     def uuid(self, *name: object) -> str:
@@ -200,7 +205,7 @@ class _Asked:
         """Each document once, with its name and where it stands; the one being signed goes before its stored state."""
         seen: set[str] = set()
         signed = self.context.get("note")
-        places = [] if signed is None else [("context.note", _object(signed, "context.note"))]
+        places = [] if signed is None else [("context.note", signed)]
         if signed is None or "documents" in self.prefetch:
             places += self._prefetched("documents", needed=True)
         places += self._prefetched("reports", needed=False)
@@ -218,16 +223,15 @@ class _Asked:
 
     def _prefetched(self, key: str, needed: bool) -> list[tuple[str, Json]]:
         """The resources under a key. A key that is absent, or failed, is lacking; one that is null has no data."""
-        value = self.prefetch.get(key)
-        failed = isinstance(value, dict) and value.get("resourceType") == "OperationOutcome"
+        given = self.prefetch.get(key)
+        failed = given is not None and given["resourceType"] == "OperationOutcome"
         if key not in self.prefetch or failed:
             if needed:
                 raise Refused(f"prefetch.{key} is lacking, and this service calls no FHIR server", 412)
             return []
-        if value is None:
+        if given is None:
             return []
-        given = _object(value, f"prefetch.{key}")
-        if given.get("resourceType") != "Bundle":
+        if given["resourceType"] != "Bundle":
             return [(f"prefetch.{key}", given)]
         entries, links = given.get("entry", []), given.get("link", [])
         if not isinstance(entries, list) or not isinstance(links, list):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from parsnlp import explain
 from parsnlp.errors import InputError
-from parsnlp.interfaces import reading, terminal
+from parsnlp.interfaces import files, terminal
+from parsnlp.interfaces.reading import Failure
 
 if TYPE_CHECKING:
     from parsnlp.extractor import Extractor
@@ -34,19 +35,19 @@ def run(folder: Path, extractor: Extractor) -> None:
     out = terminal.console()
     shown: tuple[int, Result, str] | None = None
     coded = count = 0
-    for path in reading.texts(folder):
-        try:
-            text = reading.read(path).text
-        except InputError as error:
-            terminal.say(f"parsnlp: {error}")
-            continue
-        result = extractor.extract(reading.note({"id": path.stem, "text": text, **known.get(path.stem, {})}))
-        count += 1
-        coded += bool(result.codes)
-        terminal.show_lines(out, _short(result))
-        worth = _worth(result)
-        if shown is None or worth > shown[0]:
-            shown = (worth, result, text)
+    for path in files.below(folder):
+        for item in files.read(path, path.stem, **known.get(path.stem, {})):
+            if isinstance(item, Failure):
+                terminal.say(f"parsnlp: {item.where}: {item.says}")
+                continue
+            result = extractor.extract_encounter(item.notes)
+            text = item.notes[0].text
+            count += 1
+            coded += bool(result.codes)
+            terminal.show_lines(out, _short(result))
+            worth = _worth(result)
+            if shown is None or worth > shown[0]:
+                shown = (worth, result, text)
     out.print()
     out.print(
         f"{count} notes, {coded} with codes. One of them in full, {shown[1].id}:" if shown else "No note could be read."
@@ -76,7 +77,7 @@ def _worth(result: Result) -> int:
     return 2 if {"M43.0", "M43.1"} <= families else int(bool(families))
 
 
-def _known(gold: Path) -> Mapping[str, Mapping[str, object]]:
+def _known(gold: Path) -> Mapping[str, Mapping[str, str]]:
     """What the corpus says of each note's circumstances (not of its codes): setting and kind, by id."""
     if not gold.is_file():
         return {}

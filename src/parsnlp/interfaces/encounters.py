@@ -1,6 +1,6 @@
 """Encounters on disk: a folder is one, a folder of folders many; or a manifest lists the documents of each.
 
-A manifest is a table (CSV, TSV, JSON lines, Parquet), a document a row: `encounter` and `note` (a path, from the
+Texts (`.txt`) and documents (Word, PDF and so on, see `formats`) count as notes. A manifest is a table (CSV, TSV, JSON lines, Parquet), a document a row: `encounter` and `note` (a path, from the
 manifest's folder) or `text`, and where known `kind`, `date`, `setting`, `author`, `patient`. Rows of one encounter need
 not stand together. A document that cannot be read fails its whole encounter: a site is undocumented only if the whole
 record is silent.
@@ -9,13 +9,19 @@ record is silent.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from parsnlp.errors import InputError
-from parsnlp.interfaces import reading, rows
+from parsnlp.interfaces import files, reading, rows
 from parsnlp.interfaces.reading import Encounter, Failure
 
+if TYPE_CHECKING:
+    from parsnlp.models import Note
+
+_KNOWN = ("encounter", "patient", "kind", "date", "setting", "author")
 _Rows = list[tuple[str, Mapping[str, object]]]
 
 
@@ -39,32 +45,43 @@ def claims(path: Path) -> dict[str, tuple[str, ...]]:
 
     Several codes in one field are parted by spaces, commas or semicolons. Raises `InputError` naming the row.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for where, row in _table(path):
         name, codes = row.get("encounter"), row.get("codes", row.get("code"))
         if not name or codes is None:
             raise InputError(f"{where}: a row of claims needs 'encounter' and 'codes'")
-        found[str(name)] = (*found.get(str(name), ()), *re.findall(r"[^\s,;]+", str(codes)))
+        found.setdefault(str(name), []).extend(re.findall(r"[^\s,;]+", str(codes)))
     if not found:
         raise InputError(f"{path}: holds no claim")
-    return found
+    return {name: tuple(codes) for name, codes in found.items()}
 
 
 def _of_folder(source: Path) -> Iterator[Encounter | Failure]:
-    if any(path.suffix.lower() == ".txt" and path.is_file() for path in source.iterdir()):
-        yield _gathered(source.resolve().name, str(source), _files(source))
+    found = files.below(source)
+    if any(path.parent == source for path in found):
+        yield _gathered(source.resolve().name, str(source), _rows(source, found))
         return
-    folders = sorted(path for path in source.iterdir() if path.is_dir() and any(path.rglob("*.txt")))
-    if not folders:
-        raise InputError(f"{source}: holds no .txt note, nor folders that do")
-    for folder in folders:
-        yield _gathered(folder.name, str(folder), _files(folder))
+    folders: dict[str, list[Path]] = {}
+    for path in found:
+        folders.setdefault(path.relative_to(source).parts[0], []).append(path)
+    for name, inside in sorted(folders.items()):
+        yield _gathered(name, str(source / name), _rows(source / name, inside))
 
 
-def _files(folder: Path) -> _Rows:
+def _rows(folder: Path, found: Sequence[Path]) -> _Rows:
+    """A row for each file; its path without the ending is the note's id, unless that tells two apart."""
+    names = Counter(path.with_suffix("") for path in found)
     return [
-        (str(path), {"id": path.relative_to(folder).with_suffix("").as_posix(), "note": path})
-        for path in reading.texts(folder)
+        (
+            str(path),
+            {
+                "id": (path if names[path.with_suffix("")] > 1 else path.with_suffix(""))
+                .relative_to(folder)
+                .as_posix(),
+                "note": path,
+            },
+        )
+        for path in found
     ]
 
 
@@ -87,18 +104,28 @@ def _of_manifest(path: Path) -> Iterator[Encounter | Failure]:
 
 def _gathered(name: str, where: str, documents: _Rows) -> Encounter | Failure:
     """The encounter of these documents, or what keeps one of them from being read."""
-    notes, notices = [], []
+    notes: list[Note] = []
+    notices: list[str] = []
     for number, (place, fields) in enumerate(documents, 1):
+        given = {"id": f"document-{number}", **fields, "encounter": name}
         try:
-            text = fields.get("text")
-            if "note" in fields:
-                decoded = reading.read(str(fields["note"]))
-                text = decoded.text
-                notices += [decoded.notice] if decoded.notice else []
-            given = {"id": f"document-{number}", **fields, "text": text, "encounter": name}
-            notes.append(reading.note(given))
+            told = reading.note({**given, "text": fields.get("text", "")})
         except InputError as error:
-            return Failure(place, f"encounter {name}: {str(error).removeprefix(f'{place}: ')}")
+            return Failure(place, f"encounter {name}: {error}")
+        if "note" not in fields:
+            notes.append(told)
+            continue
+        known = {key: getattr(told, key) for key in ("encounter", *given) if key in _KNOWN}
+        for item in files.read(str(fields["note"]), told.id, **known):
+            if isinstance(item, Failure):
+                return Failure(
+                    place,
+                    f"encounter {name}: {item.says}"
+                    if item.where == place
+                    else f"encounter {name}: {item.where}: {item.says}",
+                )
+            notes += item.notes
+            notices += item.notices
     if len({note.id for note in notes}) < len(notes):
         return Failure(where, f"encounter {name}: two documents have the same id; give each its own")
     return Encounter(name, where, tuple(notes), tuple(notices))

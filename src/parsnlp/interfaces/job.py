@@ -78,7 +78,8 @@ def run(
     if resume and force:
         raise InputError("--resume goes on and --force begins anew; give one of them")
     folder = run_folder(out)
-    outputs.check(format, out, replace=force or (folder / _RUN).exists())
+    there = os.path.isfile(folder / _RUN)  # noqa: PTH113 - false of a name that is too long, which is told below
+    outputs.check(format, out, replace=force or there)
     facts = _described(sources, extractor, options)
     with _held(out), _stoppable():
         before = None if force else _before(folder)

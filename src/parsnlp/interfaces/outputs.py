@@ -93,11 +93,15 @@ def check(format: str, out: Path, replace: bool = False) -> None:
         _duckdb()
     if not out.parent.is_dir():
         raise InputError(f"{out}: its folder {out.parent} does not exist; make it first")
-    if not out.exists():
+    try:
+        there = out.exists()
+    except OSError as error:  # a name that is too long
+        raise InputError(f"{out}: cannot be written ({error.strerror})") from None
+    if not there:
         return
     if out.is_dir() != (format in _FOLDERS):
-        there, wanted = ("a folder", "a file") if out.is_dir() else ("a file", "a folder")
-        raise InputError(f"{out}: is {there}, and {format} makes {wanted}; choose another --out")
+        found, wanted = ("a folder", "a file") if out.is_dir() else ("a file", "a folder")
+        raise InputError(f"{out}: is {found}, and {format} makes {wanted}; choose another --out")
     if not replace:
         raise InputError(f"{out}: exists already; choose another --out, or --force to replace it")
     if out.is_dir():
@@ -136,7 +140,7 @@ def read(out: Path, only: Collection[str] = tuple(TABLES)) -> Iterator[tuple[str
         raise InputError(f"{out}: no such file or folder; check the path")
     wanted = [table for name, table in TABLES.items() if name in only]
     reading = {"jsonl": _read_jsonl, "parquet": _read_parquet, "csv": _read_csv, "duckdb": _read_duckdb}
-    return reading[_format_there(out)](out, wanted)
+    return _of_their_types(out, reading[_format_there(out)](out, wanted))
 
 
 def inputs(out: Path) -> Iterator[Mapping[str, Any]]:
@@ -144,6 +148,15 @@ def inputs(out: Path) -> Iterator[Mapping[str, Any]]:
     path = run_folder(out) / "inputs.jsonl"
     if path.exists():
         yield from (given for _, given in _json_lines(path))
+
+
+def _of_their_types(out: Path, rows: Iterable[tuple[str, Row]]) -> Iterator[tuple[str, Row]]:
+    """The rows, every cell of its column's type: whoever reads them may rely on it. Raises `InputError` for another."""
+    fits = {name: tables.fitting(table) for name, table in TABLES.items()}
+    for name, row in rows:
+        if not fits[name](row):
+            raise InputError(f"{out}: not of this version of parsnlp: table {name!r} holds a cell of another type")
+        yield name, row
 
 
 # --- parts to rows --------------------------------------------------------------------------------------------------
@@ -165,17 +178,15 @@ def _of_part(part: Part) -> Iterator[tuple[str, Row]]:
             where, result = next(results, (None, {}))
             if where is None:
                 raise InputError(f"{part.results}: cut off: it lacks results that {part.inputs} tells of")
-            yield from _of_result(where, given["number"], result, given)
+            yield from _of_result(where, result, given)
     if next(results, None) is not None:
         raise InputError(f"{part.results}: holds results that {part.inputs} does not tell of")
 
 
-def _of_result(
-    where: str, number: int, result: Mapping[str, Any], given: Mapping[str, Any] | None = None
-) -> Iterator[tuple[str, Row]]:
+def _of_result(where: str, result: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
     try:
-        yield from tables.rows(number, result, given)
-    except (AttributeError, KeyError, TypeError, ValueError):  # their messages may hold note text
+        yield from tables.rows(given["number"], result, given)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):  # their messages may hold note text
         raise InputError(f"{where}: not a result of this version of parsnlp") from None
 
 
@@ -185,7 +196,7 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for number, line in enumerate(stream, 1):
             try:
                 found = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 found = None
             if not isinstance(found, dict):
                 raise InputError(f"{path}:{number}: damaged, or not an output of parsnlp batch")
@@ -230,13 +241,14 @@ def _parquet(folder: Path) -> Iterator[_Put]:
                 writers[name] = files[name].enter_context(
                     parquet.ParquetWriter(stream, schemas[name], compression="zstd", store_schema=True)
                 )
-            writers[name].write_table(_arrow(table, schemas[name], rows))
+            writers[name].write_table(arrow(table, schemas[name], rows))
             groups[name] += 1
 
         yield put
 
 
-def _arrow(table: Table, schema: pyarrow.Schema, rows: Sequence[Row]) -> pyarrow.Table:
+def arrow(table: Table, schema: pyarrow.Schema, rows: Sequence[Row]) -> pyarrow.Table:
+    """Rows of a table as Arrow has them. `schema`: `tables.arrow_schema` of the table."""
     columns: Iterable[Sequence[Cell]] = zip(*rows, strict=True) if rows else [() for _ in table.columns]
     pyarrow = _pyarrow()
     arrays = [pyarrow.array(cells, field.type) for cells, field in zip(columns, schema, strict=True)]
@@ -260,7 +272,7 @@ def _read_parquet(out: Path, wanted: Sequence[Table]) -> Iterator[tuple[str, Row
                             raise InputError(f"{path}: not a table of this version of parsnlp")
                         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                             yield table.name, row
-            except (pyarrow.ArrowException, OSError):
+            except (pyarrow.ArrowException, OSError, ValueError, OverflowError):
                 raise InputError(f"{path}: damaged, or not an output of parsnlp batch") from None
 
 
@@ -274,16 +286,17 @@ def _csv(folder: Path) -> Iterator[_Put]:
     with ExitStack() as stack:
         files = {name: stack.enter_context(_created(folder / f"{name}.csv")) for name in TABLES}
         for name, table in TABLES.items():
-            files[name].write(_csv_line(column.name for column in table.columns))
+            files[name].write(csv_line(column.name for column in table.columns))
 
         def put(table: Table, rows: Sequence[Row]) -> None:
             for row in rows:
-                files[table.name].write(_csv_line(row))
+                files[table.name].write(csv_line(row))
 
         yield put
 
 
-def _csv_line(row: Iterable[Cell]) -> bytes:
+def csv_line(row: Iterable[Cell]) -> bytes:
+    """A line of CSV: text quoted, a null empty, and a cell that a spreadsheet would run behind an apostrophe."""
     return (",".join(map(_csv_cell, row)) + "\r\n").encode("utf-8")
 
 
@@ -313,7 +326,7 @@ def _read_csv(out: Path, wanted: Sequence[Table]) -> Iterator[tuple[str, Row]]:
                     )
         except FileNotFoundError:
             raise InputError(f"{path}: missing; {out} is not a whole output of parsnlp batch") from None
-        except (csv.Error, ValueError):
+        except (csv.Error, OSError, ValueError):
             raise InputError(f"{path}: damaged, or not an output of parsnlp batch") from None
 
 
@@ -345,7 +358,7 @@ def _duckdb_file(path: Path) -> Iterator[_Put]:
                     database.execute(statement)
 
             def put(table: Table, rows: Sequence[Row]) -> None:
-                database.register("these_rows", _arrow(table, schemas[table.name], rows))
+                database.register("these_rows", arrow(table, schemas[table.name], rows))
                 database.execute(f'INSERT INTO "{table.name}" SELECT * FROM these_rows')
                 database.unregister("these_rows")
 
@@ -380,12 +393,17 @@ def _read_jsonl(out: Path, wanted: Sequence[Table]) -> Iterator[tuple[str, Row]]
     if inputs.exists():
         found = _of_part(Part(out, inputs))
     else:
-        found = (row for at, (where, result) in enumerate(_json_lines(out)) for row in _of_result(where, at, result))
-    yield from (row for row in found if row[0] in names)
+        found = (
+            row
+            for at, (where, result) in enumerate(_json_lines(out))
+            for row in _of_result(where, result, {"number": at})
+        )
+    if names != {"run"}:  # else there is no need to read the results
+        yield from (row for row in found if row[0] in names)
     if "run" in names and facts.exists():
         try:
             yield from tables.run(json.loads(facts.read_bytes()))
-        except (AttributeError, ValueError):
+        except (AttributeError, ValueError, RecursionError):
             raise InputError(f"{facts}: damaged") from None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import datetime
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -69,16 +70,6 @@ class Encounter:
     where: str
     notes: tuple[Note, ...]
     notices: tuple[str, ...] = ()
-
-
-def single(path: str | Path, name: str, **fields: str | None) -> Encounter | Failure:
-    """One file's note as an encounter of its own, or what is wrong with it."""
-    try:
-        decoded = read(path)
-        made = note({"id": name, "text": decoded.text, **fields})
-    except InputError as error:
-        return Failure(str(path), str(error).removeprefix(f"{path}: "))
-    return Encounter(name, str(path), (made,), (decoded.notice,) if decoded.notice else ())
 
 
 def read(path: str | Path) -> Decoded:
@@ -168,17 +159,6 @@ def note(fields: Mapping[str, object]) -> Note:
     return Note(**{key: _SURROGATES.sub("\ufffd", str(value)) for key, value in loose.items()})  # type: ignore[arg-type]
 
 
-def texts(folder: Path) -> list[Path]:
-    """The folder's `.txt` files at any depth, in the order of their paths. Raises `InputError` when there is none."""
-    found = sorted(
-        (path for path in folder.rglob("*") if path.suffix.lower() == ".txt" and path.is_file()),
-        key=lambda path: path.relative_to(folder).as_posix(),
-    )
-    if not found:
-        raise InputError(f"{folder}: holds no .txt file; put one note in each, or give a .jsonl file of rows")
-    return found
-
-
 def _is_date(text: str) -> bool:
     try:
         datetime.date.fromisoformat(text)
@@ -198,6 +178,19 @@ def named(value: object) -> str:
         str: "a string",
     }
     return "null" if value is None else names.get(type(value), "what it is")
+
+
+def stays(link: Path, root: Path) -> bool:
+    """Whether a link leads to somewhere below a folder. `root`: the folder, resolved."""
+    return root in Path(os.path.realpath(link)).parents
+
+
+def stay(folder: Path) -> None:
+    """Look that no file of a folder is a link that leads out of it. Raises `InputError` naming one: it would be missed."""
+    root = folder.resolve()
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() and path.is_file() and not stays(path, root):
+            raise InputError(f"{path}: is a link out of its folder; put the file itself there, or remove the link")
 
 
 def content(path: Path) -> bytes:

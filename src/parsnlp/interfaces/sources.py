@@ -8,6 +8,7 @@ input is a `Failure` in its place; only what the caller named wrongly raises `In
 
 from __future__ import annotations
 
+import functools
 import glob
 import hashlib
 import json
@@ -19,12 +20,11 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from parsnlp.errors import InputError
-from parsnlp.interfaces import formats, reading, rows
+from parsnlp.interfaces import files, formats, reading, rows
+from parsnlp.interfaces.files import TEXT
 from parsnlp.interfaces.reading import STDIN, Encounter, Failure
 from parsnlp.interfaces.rows import Row
-from parsnlp.models import Note
 
-TEXT = ".txt"
 MAX_SIZE = 5_000_000
 """How many bytes of text a note may have, unless the caller says otherwise."""
 
@@ -46,7 +46,7 @@ class Columns:
 
     def names(self) -> dict[str, str]:
         """The column of each field of a note."""
-        return {item.name: name for item in fields(self) if (name := getattr(self, item.name))}
+        return dict(_named(self))
 
     def needed(self) -> list[str]:
         """The columns that a heading must hold: the text's, and those that the caller has named."""
@@ -54,8 +54,14 @@ class Columns:
 
     def picked(self, row: Mapping[str, object]) -> dict[str, object]:
         """A row as the fields of a note; empty cells are left out, but not an empty text."""
-        found = {key: row.get(name) for key, name in self.names().items()}
+        found = {key: row.get(name) for key, name in _named(self)}
         return {key: value for key, value in found.items() if value is not None and (value != "" or key == "text")}
+
+
+@functools.cache
+def _named(columns: Columns) -> tuple[tuple[str, str], ...]:
+    """Field and column, found once for all rows of a table."""
+    return tuple((item.name, name) for item in fields(columns) if (name := getattr(columns, item.name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ class _Group:
 @dataclass(slots=True)
 class Sources:
     """The files that the sources name. `size`: their bytes, None where that is unknown. `passed_over`: by ending.
+    `failures`: folders that cannot be read.
 
     Raises `InputError` for a source that is not there, is of no kind that is read, holds nothing, or lacks a column.
     """
@@ -101,8 +108,8 @@ class Sources:
     without: Collection[Path] = ()
     size: int | None = 0
     passed_over: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
     _groups: list[_Group] = field(default_factory=list)
-    _failures: list[Failure] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.given.count(STDIN) > 1:
@@ -124,13 +131,10 @@ class Sources:
         left = self._rows_of_encounters() if self.columns.encounter else Counter[str]()
         held: dict[str, list[Row]] = {}
         passed = 0
-        yield from (_failed(str(failure.where), failure, 0) for failure in self._failures)
-        for path, name in self._files():
-            if path == STDIN or rows.kind(path)[0] in rows.ENDINGS:
-                for found in self._of_table(path, name, passed):
-                    yield from _gathered(found, held, left) if found.rows else [found]
-            else:
-                yield self._of_file(path, name, passed)
+        yield from (_failed(str(failure.where), failure, 0) for failure in self.failures)
+        for path, name in self.files():
+            for found in inputs_of(path, name, self.columns, self.max_size, passed):
+                yield from _gathered(found, held, left) if found.rows else [found]
             passed += _size(path)
         for name, some in held.items():  # a table that has lost rows since they were counted
             yield _of_rows(name, some, passed)
@@ -165,7 +169,7 @@ class Sources:
         if path.resolve() in self.without:
             raise InputError(f"{path}: is the input itself; choose another --out")
         if ending in rows.ENDINGS:
-            first = next(rows.rows(path, self.columns.needed(), self.row_limit()), None)
+            first = next(rows.rows(path, self.columns.needed(), _BESIDE * self.max_size), None)
             text = first.fields.get(self.columns.text) if isinstance(first, Row) else None
             if not isinstance(text, str | None):
                 raise InputError(f"{path}: its column {self.columns.text!r} holds {reading.named(text)}, not text")
@@ -205,7 +209,7 @@ class Sources:
                             continue
                         if entry.is_dir(follow_symlinks=False):
                             inside.append(f"{path}/")
-                        elif entry.is_file() and (not entry.is_symlink() or _stays(Path(entry.path), root)):
+                        elif _is_file(entry) and (not entry.is_symlink() or reading.stays(Path(entry.path), root)):
                             ending = rows.kind(entry.name)[0]
                             if ending in _endings():
                                 found.append(path)
@@ -214,7 +218,7 @@ class Sources:
                                 self.passed_over[ending] += 1
             except OSError as error:
                 where = str(folder / below)
-                self._failures.append(Failure(where, f"the folder cannot be read ({error.strerror})"))
+                self.failures.append(Failure(where, f"the folder cannot be read ({error.strerror})"))
         found.sort()
         self._groups.append(_Group(_prefix(folder), named, found))
         return bool(found)
@@ -236,54 +240,62 @@ class Sources:
                     fresh.append(path)
             group.paths[:] = fresh
 
-    def _files(self) -> Iterator[tuple[str, str]]:
+    def files(self) -> Iterator[tuple[str, str]]:
         """Each file's path and id; the ending of a text is no part of its id."""
         for group in self._groups:
             for path in group.paths:
                 name = group.named + path
                 yield group.before + path, name[: -len(TEXT)] if name.lower().endswith(TEXT) else name
 
-    def row_limit(self) -> int:
-        """How many bytes a table's row may have."""
-        return _BESIDE * self.max_size
-
     def _rows_of_encounters(self) -> Counter[str]:
         """How many rows each encounter has in all tables."""
         counts: Counter[str] = Counter()
         only = Columns(encounter=self.columns.encounter, text=str(self.columns.encounter))
-        for path, name in self._files():
+        for path, name in self.files():
             if rows.kind(path)[0] in rows.ENDINGS:
-                for found in self._of_table(path, name, 0, only):
-                    counts.update(_encounter(row) for row in found.rows if _encounter(row))
+                for found in _of_table(path, name, only, self.max_size, 0):
+                    counts.update(encounter_name(row) for row in found.rows if encounter_name(row))
         return counts
 
-    def _of_file(self, path: str, name: str, passed: int) -> Input:
-        limit = self.max_size * (1 if rows.kind(path)[0] == TEXT else _BESIDE)
-        try:
-            with rows.opened(path) as (stream, _):
-                data = stream.read(limit + 1)
-        except InputError as error:
-            return _failed(name, Failure(path, str(error).removeprefix(f"{path}: ")), passed)
-        if len(data) > limit:
-            return _failed(name, Failure(path, f"larger than --max-size, {self.max_size} bytes"), passed)
-        return Input(name, path, hashlib.sha256(data).hexdigest(), passed + len(data), data=data)
 
-    def _of_table(self, path: str, name: str, passed: int, columns: Columns | None = None) -> Iterator[Input]:
-        columns = columns or self.columns
-        if path == STDIN:
-            table = rows.lines(sys.stdin.buffer, "standard input", limit=self.row_limit())
-        else:
-            table = rows.rows(path, columns.needed(), self.row_limit(), set(columns.names().values()))
-        try:
-            for row in table:
-                if isinstance(row, Failure):
-                    yield _failed(_row_id(name, row.where.rpartition(":")[2]), row, passed)
-                    continue
-                picked = columns.picked(row.fields)
-                picked.setdefault("id", _row_id(name, row.number))
-                yield _of_rows(str(picked["id"]), [replace(row, fields=picked)], passed + row.passed)
-        except InputError as error:
-            yield _failed(name or path, Failure(path, str(error).removeprefix(f"{path}: ")), passed)
+def inputs_of(path: str, name: str, columns: Columns, max_size: int = MAX_SIZE, passed: int = 0) -> Iterator[Input]:
+    """The inputs of one file of `Sources.files`: a table's rows each alone, whatever their encounter; else one.
+
+    `passed`: how many of the sources' bytes had been read before.
+    """
+    if path == STDIN or rows.kind(path)[0] in rows.ENDINGS:
+        return _of_table(path, name, columns, max_size, passed)
+    return iter([_of_file(path, name, max_size, passed)])
+
+
+def _of_file(path: str, name: str, max_size: int, passed: int) -> Input:
+    limit = max_size * (1 if rows.kind(path)[0] == TEXT else _BESIDE)
+    try:
+        with rows.opened(path) as (stream, _):
+            data = stream.read(limit + 1)
+    except InputError as error:
+        return _failed(name, Failure(path, str(error).removeprefix(f"{path}: ")), passed)
+    if len(data) > limit:
+        return _failed(name, Failure(path, f"larger than --max-size, {max_size} bytes"), passed)
+    return Input(name, path, hashlib.sha256(data).hexdigest(), passed + len(data), data=data)
+
+
+def _of_table(path: str, name: str, columns: Columns, max_size: int, passed: int) -> Iterator[Input]:
+    limit = _BESIDE * max_size
+    if path == STDIN:
+        table = rows.lines(sys.stdin.buffer, "standard input", limit=limit)
+    else:
+        table = rows.rows(path, columns.needed(), limit, set(columns.names().values()))
+    try:
+        for row in table:
+            if isinstance(row, Failure):
+                yield _failed(_row_id(name, row.where.rpartition(":")[2]), row, passed)
+                continue
+            picked = columns.picked(row.fields)
+            picked.setdefault("id", _row_id(name, row.number))
+            yield _of_rows(str(picked["id"]), [replace(row, fields=picked)], passed + row.passed)
+    except InputError as error:
+        yield _failed(name or path, Failure(path, str(error).removeprefix(f"{path}: ")), passed)
 
 
 def encounters(item: Input, columns: Columns, max_size: int = MAX_SIZE) -> list[Encounter | Failure]:
@@ -293,40 +305,7 @@ def encounters(item: Input, columns: Columns, max_size: int = MAX_SIZE) -> list[
     if item.rows:
         return [_encounter_of(item, columns, max_size)]
     assert item.data is not None
-    ending = rows.kind(item.where)[0]
-    if ending in formats.ENDINGS:
-        return _documents(item, ending, item.data, together=columns.encounter is not None)
-    try:
-        decoded = reading.decode(item.data, item.where)
-        note = reading.note({"id": item.id, "text": decoded.text})
-    except InputError as error:
-        return [Failure(item.where, str(error).removeprefix(f"{item.where}: "))]
-    return [Encounter(item.id, item.where, (note,), (decoded.notice,) if decoded.notice else ())]
-
-
-def _documents(item: Input, ending: str, data: bytes, together: bool) -> list[Encounter | Failure]:
-    """The notes of a document's file; `together`: those of one encounter as one."""
-    try:
-        found = formats.documents(data, ending, item.where)
-        notes = [
-            reading.note({**given, "id": item.id if len(found) == 1 else f"{item.id}:{given.get('id', number)}"})
-            for number, given in enumerate(found, 1)
-        ]
-    except InputError as error:
-        return [Failure(item.where, str(error).removeprefix(f"{item.where}: "))]
-    groups: dict[str, list[tuple[Note, str | None]]] = {}
-    for number, (note, given) in enumerate(zip(notes, found, strict=True)):
-        name = note.encounter if together and note.encounter else f" {number}"
-        groups.setdefault(name, []).append((note, str(given["notice"]) if given.get("notice") else None))
-    made: list[Encounter | Failure] = []
-    for group in groups.values():
-        if len({note.id for note, _ in group}) < len(group):
-            group = [
-                (note.model_copy(update={"id": f"{note.id}#{at}"}), told) for at, (note, told) in enumerate(group, 1)
-            ]
-        notices = tuple(dict.fromkeys(told for _, told in group if told))
-        made.append(Encounter(group[0][0].id, item.where, tuple(note for note, _ in group), notices))
-    return made
+    return files.notes(item.data, item.where, item.id, together=columns.encounter is not None)
 
 
 def _encounter_of(item: Input, columns: Columns, max_size: int) -> Encounter | Failure:
@@ -351,7 +330,7 @@ def _encounter_of(item: Input, columns: Columns, max_size: int) -> Encounter | F
 def _gathered(found: Input, held: dict[str, list[Row]], left: Counter[str]) -> Iterator[Input]:
     """The row itself where it belongs to no encounter; else its encounter, once the last of its rows has come."""
     (row,) = found.rows
-    name = _encounter(row)
+    name = encounter_name(row)
     if not name:
         yield found
     elif not left[name]:
@@ -373,7 +352,7 @@ def _failed(name: str, failure: Failure, passed: int) -> Input:
     return Input(name, failure.where, says, passed, failure=failure)
 
 
-def _encounter(row: Row) -> str:
+def encounter_name(row: Row) -> str:
     """The encounter that a row belongs to, "" for none."""
     name = row.fields.get("encounter", "")
     return str(name) if isinstance(name, str | int) else ""
@@ -388,12 +367,16 @@ def _endings() -> tuple[str, ...]:
     return (TEXT, *rows.ENDINGS, *sorted(formats.ENDINGS))
 
 
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether it is one or leads to one; a link that leads round in a circle does not."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
 def _prefix(folder: Path) -> str:
     return "" if str(folder) == "." else f"{folder}/".replace("//", "/")
-
-
-def _stays(link: Path, root: Path) -> bool:
-    return root in link.resolve().parents
 
 
 def _size(path: str) -> int:

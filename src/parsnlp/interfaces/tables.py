@@ -11,7 +11,7 @@ import functools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -334,8 +334,8 @@ def rows(number: int, result: Mapping[str, Any], given: Mapping[str, Any] | None
     key = {"number": number, "result": result["id"]}
     context = _context(result)
     conditions = {item["condition"]: item for item in result["conditions"]}
-    sites = [_region(code["code"], context["edition"]) for code in result["codes"]]
-    unspecified = [site == _unspecified() for site in sites]
+    sites = [region(code["code"], context["edition"]) for code in result["codes"]]
+    unspecified = [site == unspecified_site() for site in sites]
     source = {"source": (given or {}).get("where"), "sha256": (given or {}).get("sha256")}
     yield _row("notes", key, source, context, _summary(result), {"unspecified": any(unspecified)})
     for row, item in enumerate(result["documents"]):
@@ -361,6 +361,21 @@ def rows(number: int, result: Mapping[str, Any], given: Mapping[str, Any] | None
             yield _row(table, key, item, first, made, cues)
     for row, evidence in enumerate(_evidence(result)):
         yield _row("evidence", key, evidence, {"row": row})
+
+
+def fitting(table: Table) -> Callable[[Row], bool]:
+    """What tells whether a row is one of the table: as many cells, each of its column's type, a number of 64 bits."""
+    of = {"string": str, "int64": int, "bool": bool, "date": datetime.date}
+    allowed = [(of[column.type], type(None) if column.nullable else of[column.type]) for column in table.columns]
+
+    def fits(row: Row) -> bool:
+        return (
+            len(row) == len(allowed)
+            and all(type(cell) in types for cell, types in zip(row, allowed, strict=True))
+            and all(-(1 << 63) <= cell < 1 << 63 for cell in row if isinstance(cell, int))
+        )
+
+    return fits
 
 
 _TABLE_OF = {"conservative_care": "care"}
@@ -483,7 +498,8 @@ def _cell(column: Column, value: Any) -> Cell:
 
 
 @functools.cache
-def _region(code: str, edition: str) -> str | None:
+def region(code: str, edition: str) -> str | None:
+    """The region that a code of an edition stands for, `unspecified_site()`, or None for one that names no site (P-C3)."""
     from parsnlp import rules
     from parsnlp.coding import icd10cm, reference
 
@@ -491,7 +507,8 @@ def _region(code: str, edition: str) -> str | None:
     return reference.region(code, carried.get(edition) or icd10cm.edition_for(None)[0], rules.load().tables)
 
 
-def _unspecified() -> str:
+def unspecified_site() -> str:
+    """What the region of a code is called whose site is unspecified."""
     from parsnlp.coding import reference
 
     return reference.UNSPECIFIED

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import os
 import sys
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.style import Style
 from rich.text import Text
+
+from parsnlp.view.marks import Marks, stretches
+from parsnlp.view.marks import harmless as harmless
 
 if TYPE_CHECKING:
     from parsnlp.explain import Line
@@ -46,19 +47,6 @@ _LINE_STYLE = {
 _CUE = Style(underline=True)
 _LEVEL = Style(bold=True)
 _INDENT = 2
-# A note's own control and direction characters would drive the terminal; each is shown as one harmless character.
-_HARMLESS = {
-    **{code: 0x2400 + code for code in range(32) if code not in (9, 10)},
-    127: 0x2421,
-    **dict.fromkeys(
-        [*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xD800, 0xE000)], 0xFFFD
-    ),
-}
-
-
-def harmless(text: str) -> str:
-    """The text with whatever could drive the terminal replaced; line ends become plain ones."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_HARMLESS)
 
 
 def console(stderr: bool = False) -> Console:
@@ -94,50 +82,30 @@ def show_note(out: Console, result: Result, text: str) -> None:
 
 
 def _bracketed(result: Result, text: str) -> str:
-    pieces, last = [], 0
-    for finding in _apart(result):
-        assertion = "" if finding.assertion == "affirmed" else f", {finding.assertion}"
-        pieces.append(harmless(text[last : finding.start]))
-        pieces.append(f"[{_SHORT[finding.condition]}{assertion}: {harmless(text[finding.start : finding.end])}]")
-        last = finding.end
-    return "".join([*pieces, harmless(text[last:])]).rstrip("\n")
+    pieces = []
+    for start, end, finding in stretches(result.findings, len(text)):
+        words = harmless(text[start:end])
+        if finding is not None:
+            assertion = "" if finding.assertion == "affirmed" else f", {finding.assertion}"
+            words = f"[{_SHORT[finding.condition]}{assertion}: {words}]"
+        pieces.append(words)
+    return "".join(pieces).rstrip("\n")
 
 
 def _coloured(result: Result, text: str) -> Text:
-    marked, last = Text(), 0
-    marks = _Marks(result)
-    for finding in _apart(result):
-        marked.append_text(marks.on(text, last, finding.start))
-        marked.append_text(marks.on(text, finding.start, finding.end, _style(finding)))
-        if finding.assertion != "affirmed":
-            marked.append(f" ({finding.assertion})", Style(color=_COLOUR[finding.condition], italic=True))
-        last = finding.end
-    marked.append_text(marks.on(text, last, len(text)))
-    marked.rstrip()
-    return marked
-
-
-class _Marks:
-    """The lesser marks of a note, under those of its findings: the cues, and the levels that a code rests on."""
-
-    def __init__(self, result: Result) -> None:
-        cues = {(cue.start, cue.end, _CUE) for finding in result.findings for cue in finding.cues}
-        levels = {
-            (span.start, span.end, _LEVEL) for code in result.codes for span in code.evidence if span.rule == "level"
-        }
-        self.marks = sorted(cues | levels, key=lambda mark: mark[:2])
-        self.starts = [mark[0] for mark in self.marks]
-        self.longest = max((end - start for start, end, _ in self.marks), default=0)
-
-    def on(self, text: str, start: int, end: int, style: Style | None = None) -> Text:
-        """A stretch of the note with its marks; cut at each of them, since a replaced line end changes lengths."""
-        near = self.marks[bisect_left(self.starts, start - self.longest) : bisect_left(self.starts, end)]
-        cuts = sorted({start, end, *(place for mark in near for place in mark[:2] if start < place < end)})
-        piece = Text(style=style or "")
-        for left, right in pairwise(cuts):
-            here = [mark[2] for mark in near if mark[0] <= left and right <= mark[1]]
-            piece.append(harmless(text[left:right]), Style.combine([Style.null(), *here]))
-        return piece
+    """The note with its findings and, under these, its lesser marks: the cues, and the levels that a code rests on."""
+    cues = {(cue.start, cue.end, _CUE) for finding in result.findings for cue in finding.cues}
+    levels = {(span.start, span.end, _LEVEL) for code in result.codes for span in code.evidence if span.rule == "level"}
+    marks, shown = Marks(cues | levels), Text()
+    for start, end, finding in stretches(result.findings, len(text)):
+        piece = Text(style=_style(finding) if finding else "")
+        for left, right, styles in marks.cut(start, end):
+            piece.append(harmless(text[left:right]), Style.combine([Style.null(), *styles]))
+        shown.append_text(piece)
+        if finding is not None and finding.assertion != "affirmed":
+            shown.append(f" ({finding.assertion})", Style(color=_COLOUR[finding.condition], italic=True))
+    shown.rstrip()
+    return shown
 
 
 def _style(finding: Finding) -> Style:
@@ -152,12 +120,3 @@ def _key(result: Result) -> Text:
             f"{finding.condition.replace('_', ' ')} {finding.assertion}", _style(finding)
         )
     return key
-
-
-def _apart(result: Result) -> Iterator[Finding]:
-    """The findings in order of place; of two that overlap, the first."""
-    last = 0
-    for finding in sorted(result.findings, key=lambda finding: (finding.start, -finding.end)):
-        if finding.start >= last:
-            yield finding
-            last = finding.end

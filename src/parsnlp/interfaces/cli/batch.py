@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from parsnlp.errors import InputError
 from parsnlp.interfaces.cli.common import (
     INTERRUPTED,
     SOME_FAILED,
@@ -26,8 +27,10 @@ from parsnlp.interfaces.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from parsnlp.interfaces.batch import Fact, Tally
+    from parsnlp.extractor import Extractor
+    from parsnlp.interfaces.batch import Fact, Options, Tally
     from parsnlp.interfaces.job import Done
+    from parsnlp.interfaces.sources import Sources
 
 _TOLD = 10  # failures that are told one by one; all are in a file
 _Step = Callable[["Tally", int, int], None]
@@ -73,6 +76,10 @@ def batch(
         str | None, _column("the encounter's id: its rows are then decided on together, wherever they stand")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")] = False,
+    engine: Annotated[str, typer.Option(metavar="local|spark", help="Where the work is done.")] = "local",
+    master: Annotated[
+        str | None, typer.Option(metavar="URL", help="With --engine spark: the cluster's master.")
+    ] = None,
     setting: Setting = "outpatient",
     excludes1: Excludes1 = "separate",
     stress_fracture: StressFracture = "M43.0",
@@ -96,6 +103,9 @@ def batch(
     a crash or a full disk, the same command with --resume goes on. The output appears when all is done, with the
     same bytes as if nothing had happened.
 
+    --engine spark has a cluster do the work (docs/scale.md). SOURCE and OUT are then absolute paths that every worker
+    reaches, and OUT is a folder of Parquet parts with a row for each note.
+
     \b
     Examples:
       parsnlp batch notes/ --out codes.jsonl
@@ -104,9 +114,11 @@ def batch(
           --text-column NOTE_TEXT --id-column NOTE_ID
       parsnlp batch notes.parquet --out codes.duckdb --only coded --no-text
       zcat notes.jsonl.gz | parsnlp batch - --out codes.jsonl --quiet
+      parsnlp batch /data/notes --out /data/codes.parquet \\
+          --engine spark --master spark://head:7077
     """
     from parsnlp.interfaces import job, outputs
-    from parsnlp.interfaces.batch import Options
+    from parsnlp.interfaces.batch import PART_SIZE, Options
     from parsnlp.interfaces.sources import Columns, Sources
 
     columns = Columns(
@@ -118,10 +130,28 @@ def batch(
         encounter=encounter_column,
     )
     options = Options(not no_text, only, timeout, max_size, part_size, columns)
+
+    def loaded() -> Extractor:
+        return load(setting, excludes1, stress_fracture, patterns, strict_release, procedures)
+
+    if engine != "local":
+        refused = {
+            "--resume": resume,
+            "--workers": workers > 1,
+            "--part-size": part_size != PART_SIZE,
+            "--encounter-column": encounter_column is not None,
+        }
+        _check_spark(engine, master, [*sources, str(out)], form, [name for name, given in refused.items() if given])
+        _on_spark(
+            str(master), Sources(sources, columns, max_size, without=(out,)), out, loaded(), options, force, quiet
+        )
+        return
+    if master is not None:
+        raise InputError("--master is the cluster's of --engine spark; give both or neither")
     form = outputs.format_of(out, form)
     folder = outputs.run_folder(out)
     found = Sources(sources, columns, max_size, without=(out, folder))
-    extractor = load(setting, excludes1, stress_fracture, patterns, strict_release, procedures)
+    extractor = loaded()
     told = 0
 
     def failed(fact: Fact) -> None:
@@ -152,13 +182,46 @@ def batch(
         typer.echo("parsnlp: interrupted; what is done is kept, go on with the same command and --resume", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if not quiet:
-        for line in _closing(done, found.passed_over, out, folder):
+        for line in _closing(done, found.passed_over, out, str(folder / "errors.jsonl")):
             typer.echo(line, err=True)
     if done.tally.failed:
         raise typer.Exit(SOME_FAILED)
 
 
-def _closing(done: Done, passed_over: dict[str, int], out: Path, folder: Path) -> Iterator[str]:
+def _check_spark(engine: str, master: str | None, paths: list[str], form: str | None, refused: list[str]) -> None:
+    """Raise `InputError` for what Spark cannot do here: nothing that is asked for is passed over."""
+    if engine != "spark":
+        raise InputError(f"--engine {engine} is not one of local, spark")
+    if master is None:
+        raise InputError("--engine spark needs --master, such as spark://HOST:7077, or local[*] for this machine")
+    if refused:
+        raise InputError(f"{', '.join(refused)}: not with --engine spark; see docs/scale.md")
+    if (form or Path(paths[-1]).suffix.lower().lstrip(".")) != "parquet":
+        raise InputError(f"{paths[-1]}: --engine spark writes a folder of Parquet parts; end --out in .parquet")
+    for path in paths:
+        if not Path(path).is_absolute():
+            raise InputError(
+                f"{path}: --engine spark needs absolute paths that every worker reaches; for other places, such as a bucket, "
+                "read with Spark and use parsnlp.interfaces.spark"
+            )
+
+
+def _on_spark(
+    master: str, found: Sources, out: Path, extractor: Extractor, options: Options, force: bool, quiet: bool
+) -> None:
+    from parsnlp.interfaces import spark
+    from parsnlp.interfaces.job import Done
+
+    with spark.session(master, progress=sys.stderr.isatty() and not quiet) as session:
+        done = Done(spark.write(session, found, out, extractor, options, force))
+    if not quiet:
+        for line in _closing(done, found.passed_over, out, "its rows whose 'state' is failed"):
+            typer.echo(line, err=True)
+    if done.tally.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _closing(done: Done, passed_over: dict[str, int], out: Path, errors: str) -> Iterator[str]:
     """What is told at the end."""
     if done.over:
         yield f"{out}: finished already, its inputs were not looked at again; --force does all anew"
@@ -169,7 +232,7 @@ def _closing(done: Done, passed_over: dict[str, int], out: Path, folder: Path) -
     if done.fresh:
         yield f"{done.fresh} notes in {done.seconds:.1f} s, {done.fresh / max(done.seconds, 0.001):.0f} notes/s"
     if done.tally.failed:
-        yield f"what failed, and why: {folder / 'errors.jsonl'}"
+        yield f"what failed, and why: {errors}"
     yield f"written to {out}"
 
 

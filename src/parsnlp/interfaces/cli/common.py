@@ -47,6 +47,9 @@ class _Group(TyperGroup):
         except KeyboardInterrupt:
             typer.echo("parsnlp: interrupted", err=True)
             raise typer.Exit(INTERRUPTED) from None
+        except MemoryError:
+            typer.echo("parsnlp: out of memory; give smaller inputs, fewer workers, or more memory", err=True)
+            raise typer.Exit(MISUSE) from None
         except OSError as error:
             if error.filename is not None or error.errno == errno.EPIPE:  # not our stream's, or a reader that left
                 raise
@@ -198,6 +201,7 @@ def named(file: str) -> str:
 
 def decided(item: Encounter | Failure, told: set[str], decide: Callable[[Encounter], Result]) -> Result | None:
     """What is decided of one encounter, its notices told; None, and told why, where it cannot be."""
+    from parsnlp.interfaces import batch
     from parsnlp.interfaces.reading import Failure as Failed
 
     if isinstance(item, Failed):
@@ -206,7 +210,7 @@ def decided(item: Encounter | Failure, told: set[str], decide: Callable[[Encount
     for notice in item.notices:
         typer.echo(f"parsnlp: {notice}", err=True)
     try:
-        result = decide(item)
+        result = batch.with_notices(decide(item), item.notices)
     except InputError as error:  # strict release
         say_failure(Failed(item.where, f"{item.id}: {error}"))
         return None

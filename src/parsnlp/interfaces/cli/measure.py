@@ -1,4 +1,4 @@
-"""Commands that measure: evaluate, diff."""
+"""Commands that measure: evaluate, diff, agree."""
 
 from __future__ import annotations
 
@@ -157,3 +157,28 @@ def diff(
             typer.echo(line)
     if found.moved:
         raise typer.Exit(FAILED_CHECK)
+
+
+@app.command()
+def agree(
+    first: Annotated[Path, typer.Argument(metavar="A.jsonl", help="One annotator's gold file.")],
+    second: Annotated[Path, typer.Argument(metavar="B.jsonl", help="The other's, of the same notes by their ids.")],
+    as_json: Annotated[bool, typer.Option("--json", help="All figures, as JSON.")] = False,
+) -> None:
+    """Tell how far two annotators agree: shares, Cohen's kappa, and F1 of the mentions, with 95 % intervals.
+
+    The notes need not be there. What either leaves out of a row is not compared.
+
+    \b
+    Example:
+      parsnlp agree corpora/blind/tuning/first.jsonl \\
+          corpora/blind/tuning/second.jsonl
+    """
+    from parsnlp.evaluation import agreement
+    from parsnlp.evaluation.gold import read_annotations
+
+    found = agreement.agree(read_annotations(first), read_annotations(second))
+    if not found.notes:
+        raise InputError(f"{first} and {second} have no note in common; notes are paired by their ids")
+    for line in [found.model_dump_json()] if as_json else agreement.lines(found):
+        typer.echo(line)

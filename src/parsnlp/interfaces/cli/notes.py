@@ -33,16 +33,23 @@ if TYPE_CHECKING:
     from parsnlp.extractor import Extractor
     from parsnlp.interfaces.reading import Encounter
     from parsnlp.interfaces.reading import Failure as Failed
-    from parsnlp.models import Result
+    from parsnlp.models import Note, Result
 
 
 @app.command()
 def code(
-    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Notes to read; - is standard input.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help="Notes: text, or documents such as .docx and .pdf; - is standard input."),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="One result a line, as JSON (see: parsnlp schema).")] = False,
     full: Annotated[
         bool, typer.Option("--explain", help="The full trail: every step, its rule and its evidence.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write the notes and their codes as one page to look at."),
+    ] = None,
     no_text: NoText = False,
     setting: Setting = "outpatient",
     excludes1: Excludes1 = "separate",
@@ -64,69 +71,65 @@ def code(
     Examples:
       parsnlp code note.txt
       parsnlp code --explain --setting inpatient discharge.txt
+      parsnlp code --html note.html note.txt
       parsnlp code --json --no-text *.txt > codes.jsonl
     """
+    from parsnlp.interfaces import files as reader
     from parsnlp.interfaces import reading
+    from parsnlp.interfaces.reading import Failure as Failed
 
     if files.count(reading.STDIN) > 1:
         raise InputError("- (standard input) can be read only once; name it once")
+    if html is not None and (as_json or full or no_text):
+        raise InputError("--html shows the whole notes with every step; leave out --json, --explain and --no-text")
     reading.note({"text": "", "kind": kind, "date": date})  # a wrong option is said before anything is loaded
     extractor = load(setting, excludes1, stress_fracture, patterns, strict_release, procedures)
     told: set[str] = set()
     failed = 0
+    read: list[tuple[Result, dict[str, str]]] = []
+    shown = 0
     for file in files:
-        try:
-            _code_file(
+        found = reader.read(file, named(file), kind=kind, date=date)
+        for item in found:
+            result = decided(
+                item,
                 told,
-                extractor,
-                file,
-                len(files) > 1,
-                as_json=as_json,
-                full=full,
-                text=not no_text,
-                kind=kind,
-                date=date,
+                lambda item: extractor.extract_encounter(item.notes, what_if=full or html is not None),
             )
-        except InputError as error:
-            typer.echo(f"parsnlp: {error}", err=True)
-            failed += 1
+            if result is None or isinstance(item, Failed):
+                failed += 1
+                continue
+            shown += 1
+            if html is not None:
+                read.append((result, {note.id: note.text for note in item.notes}))
+            elif as_json:
+                sys.stdout.buffer.write(result.to_json(text=not no_text).encode("utf-8") + b"\n")
+            else:
+                _show_code(item, result, several=len(files) + len(found) > 2, full=full, quote=not no_text)
+    if html is not None and read:
+        _write_page(html, read, extractor)
     if failed:
-        raise typer.Exit(MISUSE if failed == len(files) else SOME_FAILED)
+        raise typer.Exit(SOME_FAILED if shown else MISUSE)
 
 
-def _code_file(
-    told: set[str],
-    extractor: Extractor,
-    file: str,
-    several: bool,
-    *,
-    as_json: bool,
-    full: bool,
-    text: bool,
-    kind: str | None,
-    date: str | None,
-) -> None:
-    from parsnlp.interfaces import batch, reading
+def _write_page(path: Path, read: list[tuple[Result, dict[str, str]]], extractor: Extractor) -> None:
+    from parsnlp.view import evidence
 
-    decoded = reading.read(file)
-    if decoded.notice:
-        typer.echo(f"parsnlp: {decoded.notice}", err=True)
-    note = reading.note({"id": named(file), "text": decoded.text, "kind": kind, "date": date})
-    result = batch.with_notices(extractor.extract(note, what_if=full), [decoded.notice] if decoded.notice else [])
-    say_stamp(result, told)
-    if as_json:
-        sys.stdout.buffer.write(result.to_json(text=text).encode("utf-8") + b"\n")
-        return
+    writing.write(path, evidence.pages(read, extractor.ruleset.tables))
+    typer.echo(f"parsnlp: written to {path}", err=True)
+
+
+def _show_code(item: Encounter, result: Result, *, several: bool, full: bool, quote: bool) -> None:
     from parsnlp import explain
     from parsnlp.interfaces import terminal
 
     out = terminal.console()
     if several:
-        out.print(f"--- {terminal.harmless(file)}", style="bold", soft_wrap=True)
-    if text:
-        terminal.show_note(out, result, decoded.text)
+        out.print(f"--- {terminal.harmless(item.where)}", style="bold", soft_wrap=True)
+    if quote:
+        terminal.show_note(out, result, item.notes[0].text)
         out.print()
-    terminal.show_lines(out, explain.lines(result, text) if full else explain.summary(result, text))
+    terminal.show_lines(out, explain.lines(result, quote) if full else explain.summary(result, quote))
 
 
 @app.command()
@@ -158,6 +161,7 @@ def query(
     """
     from parsnlp import letters
     from parsnlp.interfaces import encounters as charts
+    from parsnlp.interfaces import files as reader
     from parsnlp.interfaces import reading, terminal
     from parsnlp.interfaces.reading import Failure as Failed
 
@@ -173,7 +177,7 @@ def query(
     found = (
         charts.encounters(Path(files[0]))
         if whole
-        else (reading.single(file, named(file), kind=kind, date=date) for file in files)
+        else (item for file in files for item in reader.read(file, named(file), kind=kind, date=date))
     )
     for item in found:
         result = decided(item, set(), lambda item: extractor.extract_encounter(item.notes))
@@ -199,7 +203,12 @@ def encounter(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.jsonl", help="Write the results, one a line, to this file.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One result a line, as JSON (see: parsnlp schema).")] = False,
     full: Annotated[bool, typer.Option("--explain", help="Say why, step by step.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write the encounters and their codes as one page to look at."),
+    ] = None,
     no_text: NoText = False,
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
     setting: Setting = "outpatient",
@@ -211,19 +220,25 @@ def encounter(
 ) -> None:
     """Read whole encounters: all documents of one are decided on together.
 
-    A folder of .txt notes is one encounter, a folder of such folders many. A manifest (.csv, .tsv, .jsonl) lists a
+    A folder of notes (.txt, .docx, .pdf, …) is one encounter, a folder of such folders many. A manifest (.csv, .tsv, .jsonl) lists a
     document a row: encounter, note (a path), and where known kind, date, setting, author. An encounter of which a
     document cannot be read is told on standard error and left out; the exit status is then 3.
 
     \b
     Examples:
       parsnlp encounter chart/
+      parsnlp encounter chart/ --html chart.html
       parsnlp encounter charts.csv --out results.jsonl
     """
     from parsnlp.explain import lines, summary
     from parsnlp.interfaces import encounters as charts
     from parsnlp.interfaces import terminal
+    from parsnlp.interfaces.reading import Failure as Failed
 
+    if html is not None and (as_json or full or no_text or out):
+        raise InputError(
+            "--html shows the whole notes with every step; leave out --json, --explain, --no-text and --out"
+        )
     extractor = load(setting, excludes1, stress_fracture, patterns, strict_release, procedures)
     items = charts.encounters(source)
     if out is not None:
@@ -231,15 +246,26 @@ def encounter(
     else:
         read = failed = 0
         told: set[str] = set()
+        shown: list[tuple[Result, dict[str, str]]] = []
         for item in items:
-            result = decided(item, told, lambda item: extractor.extract_encounter(item.notes, what_if=full))
-            if result is None:
+            result = decided(
+                item, told, lambda item: extractor.extract_encounter(item.notes, what_if=full or html is not None)
+            )
+            if result is None or isinstance(item, Failed):
                 failed += 1
                 continue
             read += 1
+            if html is not None:
+                shown.append((result, {note.id: note.text for note in item.notes}))
+                continue
+            if as_json:
+                sys.stdout.buffer.write(result.to_json(text=not no_text).encode("utf-8") + b"\n")
+                continue
             console = terminal.console()
             console.print(f"--- {terminal.harmless(result.id)}", style="bold", soft_wrap=True)
             terminal.show_lines(console, lines(result, not no_text) if full else summary(result, not no_text))
+        if html is not None and shown:
+            _write_page(html, shown, extractor)
     if failed:
         raise typer.Exit(SOME_FAILED if read else MISUSE)
 
@@ -273,7 +299,9 @@ def _write_encounters(
 def audit(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="FOLDER|FILE", help="The encounter's notes; a folder stands for its .txt files."),
+        typer.Argument(
+            metavar="FOLDER|FILE", help="The encounter's notes; a folder stands for its texts and documents."
+        ),
     ],
     codes: Annotated[
         str,
@@ -309,7 +337,8 @@ def audit(
       parsnlp audit note.txt
       parsnlp audit charts/ --claims claims.csv --json > audits.jsonl
     """
-    from parsnlp.interfaces import reading, terminal
+    from parsnlp.interfaces import files, reading, terminal
+    from parsnlp.interfaces.reading import Failure as Failed
 
     if claims is not None:
         if codes or date or len(inputs) != 1:
@@ -325,12 +354,14 @@ def audit(
 
     reading.note({"text": "", "date": date})  # a wrong option is said before anything is loaded
     extractor = load(setting, excludes1, stress_fracture, patterns, strict_release)
-    notes = []
+    notes: list[Note] = []
     for path in _documents(inputs):
-        decoded = reading.read(path)
-        if decoded.notice:
-            typer.echo(f"parsnlp: {decoded.notice}", err=True)
-        notes.append(reading.note({"id": path, "text": decoded.text, "date": date}))
+        for item in files.read(path, path, date=date):
+            if isinstance(item, Failed):
+                raise InputError(f"{item.where}: {item.says}")
+            for notice in item.notices:
+                typer.echo(f"parsnlp: {notice}", err=True)
+            notes += item.notes
     result = extractor.audit(notes, [code for code in codes.replace(",", " ").split() if code])
     say_stamp(result, set())
     if as_json:
@@ -387,15 +418,14 @@ def _audit_claims(source: Path, claims: Path, extractor: Extractor, as_json: boo
 
 
 def _documents(inputs: list[str]) -> list[str]:
-    """The files that the inputs name, a folder standing for its .txt files at any depth, in order."""
+    """The files that the inputs name, a folder standing for its texts and documents at any depth, in order."""
+    from parsnlp.interfaces import files
+
     found: list[str] = []
     for item in inputs:
         folder = Path(item)
         if folder.is_dir():
-            inside = sorted(str(path) for path in folder.rglob("*.txt"))
-            if not inside:
-                raise InputError(f"{item}: the folder holds no .txt file")
-            found += inside
+            found += map(str, files.below(folder))
         else:
             found.append(item)
     return found
@@ -438,28 +468,26 @@ def text(
       parsnlp text report.pdf
       parsnlp text scans/*.docx --out texts/
     """
-    from parsnlp.interfaces import formats, reading
+    from parsnlp.interfaces import files as reader
+    from parsnlp.interfaces.reading import Failure as Failed
 
     if out is not None and not out.is_dir():
         raise InputError(f"{out}: no such folder; make it first")
-    failed = 0
+    failed = shown = 0
     for path in files:
-        try:
-            found = (
-                formats.documents(reading.content(path), path.suffix, str(path))
-                if path.suffix.lower() in formats.ENDINGS
-                else [{"text": reading.read(path).text}]
-            )
-            for number, document in enumerate(found, 1):
-                if document.get("notice"):
-                    typer.echo(f"parsnlp: {document['notice']}", err=True)
-                if out is None:
-                    sys.stdout.buffer.write(str(document["text"]).encode("utf-8", "replace") + b"\n")
-                else:
-                    name = path.stem if len(found) == 1 else f"{path.stem}-{number}"
-                    writing.write(out / f"{name}.txt", str(document["text"]))
-        except InputError as error:
-            typer.echo(f"parsnlp: {error}", err=True)
-            failed += 1
+        found = reader.read(path, path.stem)
+        for number, item in enumerate(found, 1):
+            if isinstance(item, Failed):
+                say_failure(item)
+                failed += 1
+                continue
+            for notice in item.notices:
+                typer.echo(f"parsnlp: {notice}", err=True)
+            shown += 1
+            words = item.notes[0].text
+            if out is None:
+                sys.stdout.buffer.write(words.encode("utf-8") + b"\n")
+            else:
+                writing.write(out / (f"{path.stem}.txt" if len(found) == 1 else f"{path.stem}-{number}.txt"), words)
     if failed:
-        raise typer.Exit(MISUSE if failed == len(files) else SOME_FAILED)
+        raise typer.Exit(SOME_FAILED if shown else MISUSE)

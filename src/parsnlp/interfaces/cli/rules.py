@@ -1,7 +1,8 @@
-"""Commands on the rules: list, check, show."""
+"""Commands on the rules: list, check, show, diff, coverage."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +10,12 @@ import typer
 from parsnlp.errors import InputError
 from parsnlp.interfaces.cli.common import (
     FAILED_CHECK,
+    Excludes1,
+    NoText,
     Patterns,
+    Setting,
+    StressFracture,
+    load,
     read_rules,
     rules_app,
 )
@@ -32,7 +38,7 @@ def rules_list(patterns: Patterns = None) -> None:
 
 @rules_app.command("check")
 def rules_check(patterns: Patterns = None) -> None:
-    """Run every rule's examples and counter-examples; exit status 1 if one fails.
+    """Run every rule's examples and counter-examples, and time its patterns on hostile texts; exit status 1 if one fails.
 
     \b
     Examples:
@@ -42,9 +48,9 @@ def rules_check(patterns: Patterns = None) -> None:
     from parsnlp import rulecheck
 
     ruleset = read_rules(patterns)
-    problems = rulecheck.check(ruleset)
+    problems = [*map(str, rulecheck.check(ruleset)), *rulecheck.slow(ruleset)]
     for problem in problems:
-        typer.echo(str(problem))
+        typer.echo(problem)
     examples = sum(len(rule.examples) + len(rule.counter_examples) for rule in ruleset.rules)
     typer.echo(f"{len(ruleset.rules)} rules, {examples} example lines, {len(problems)} wrong")
     if problems:
@@ -94,6 +100,90 @@ def rules_show(
         typer.echo(f"  {'example':14} {_marked(example)}")
     for example in rule.counter_examples:
         typer.echo(f"  {'counter':14} {_marked(example)}")
+
+
+@rules_app.command("diff")
+def rules_diff(
+    new: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of rules to be adopted.")],
+    on: Annotated[
+        list[Path],
+        typer.Option("--on", metavar="NOTES", help="A gold file, folder or .jsonl of notes; may be repeated."),
+    ],
+    no_text: NoText = False,
+    setting: Setting = "outpatient",
+    excludes1: Excludes1 = "separate",
+    stress_fracture: StressFracture = "M43.0",
+    patterns: Patterns = None,
+) -> None:
+    """Show what a folder of rules would change, note by note, before it is adopted: over the rules in use.
+
+    In use are the shipped rules and those of --patterns. Exit status 0: no code moves; 1: some do.
+
+    \b
+    Examples:
+      parsnlp rules diff our-rules/ --on corpora/dev/gold.jsonl
+      parsnlp rules diff new-rules/ --patterns our-rules/ --on notes/
+    """
+    from parsnlp.evaluation import diff as comparing
+    from parsnlp.interfaces import comparison
+
+    in_use, adopted = read_rules(patterns), read_rules([*(patterns or ()), new])
+    for rule in comparison.moved_rules(in_use, adopted):
+        typer.echo(rule)
+    moved = False
+    for notes in on:
+        gold, encounters = comparison.notes(notes)
+        options = (setting, excludes1, stress_fracture)
+        before, after = (comparison.tried(ruleset, encounters, options) for ruleset in (in_use, adopted))
+        found = comparing.diff(before, after, gold)
+        moved = moved or bool(found.moved)
+        typer.echo(f"\n{notes}")
+        for line in comparing.lines(found, text=not no_text):
+            typer.echo(line)
+    if moved:
+        raise typer.Exit(FAILED_CHECK)
+
+
+@rules_app.command("coverage")
+def rules_coverage(
+    corpora: Annotated[
+        list[Path], typer.Argument(metavar="NOTES...", help="Gold files, folders or .jsonl of notes: each a corpus.")
+    ],
+    never: Annotated[bool, typer.Option("--never", help="Only the rules that match in no note.")] = False,
+    idle: Annotated[
+        bool, typer.Option("--idle", help="Only the rules without which every result says the same; takes minutes.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="All counts, as JSON.")] = False,
+    patterns: Patterns = None,
+) -> None:
+    """Count, by corpus, the notes in which each rule's wording stands, and in brackets those whose result names it.
+
+    A rule's own examples do not count. Headings, outcomes of care and rules that only take others away go unnamed.
+
+    \b
+    Examples:
+      parsnlp rules coverage corpora/dev/gold.jsonl corpora/blind/full/gold.jsonl
+      parsnlp rules coverage notes/ --never --patterns our-rules/
+      parsnlp rules coverage corpora/dev/gold.jsonl corpora/blind/*/gold.jsonl \\
+          --idle
+    """
+    from parsnlp.evaluation import coverage
+    from parsnlp.interfaces import comparison
+
+    names = [str(path) for path in corpora]
+    if len(set(names)) < len(names):
+        raise InputError("a corpus is named twice; name each once")
+    if never + idle + as_json > 1:
+        raise InputError("--never, --idle and --json are three answers; ask for one")
+    extractor = load(patterns=patterns)
+    notes = {name: comparison.notes(Path(name))[1].values() for name in names}
+    if idle:
+        for rule in coverage.idle(extractor, notes):
+            typer.echo(rule)
+        return
+    found = coverage.coverage(extractor, notes)
+    for line in [found.model_dump_json()] if as_json else coverage.lines(found, never):
+        typer.echo(line)
 
 
 def _marked(example: Example) -> str:

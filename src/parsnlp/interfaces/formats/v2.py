@@ -83,7 +83,7 @@ def _messages(data: bytes, where: str) -> Iterator[tuple[list[str], tuple[str, .
     for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(lines)], strict=True), 1):
         head = lines[start].decode("latin-1")
         said = _HEAD.match(head)
-        if said is None or len(set(said["others"])) < len(said["others"]):
+        if said is None or not said[0].isascii() or len(set(said["others"])) < len(said["others"]):
             raise InputError(f"{where}: message {number} does not say its separators (MSH-1 and MSH-2)")
         separator, escape = said["separator"], said["others"][2:3] or "\\"
         codec = _codec(head.split(separator))
