@@ -5,19 +5,22 @@ Network: sockets other than Unix ones are refused, during collection too. A test
 
 Note text: put the `canary` into a note. A test fails when the canary shows, whatever its letter case, on stdout or
 stderr, in what `capsys`, `capfd` or Typer's `CliRunner` hand back, or in any record of `logging` or loguru down to DEBUG
-(levels set higher, handlers missing and `logging.disable` hide nothing). A test whose subject prints evidence
-takes `@pytest.mark.prints_note_text`; its log records are checked all the same.
+(levels set higher, handlers missing and `logging.disable` hide nothing; only a logger shut above CRITICAL is silent).
+A test whose subject prints evidence takes `@pytest.mark.prints_note_text`; its log records are checked all the same.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import logging
 import os
+import random
 import sys
 import traceback
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,12 +32,40 @@ disable_socket(allow_unix_socket=True)
 # No test depends on, or leaves, anything in the user's folders.
 os.environ["PARSNLP_CACHE"] = "off"
 os.environ["PARSNLP_CODES"] = os.devnull
+os.environ["XDG_DATA_HOME"] = os.devnull
 
 
 @pytest.fixture(scope="session")
 def canary() -> str:
     """A word for a note's text that must not turn up outside a result."""
     return CANARY
+
+
+@pytest.fixture(scope="session")
+def noted() -> Callable[..., None]:
+    """Notes what a test has tried in the file that PARSNLP_TRUST names, for docs/trust.md; else does nothing.
+
+    `kind`: of what the page tells together, unless it is a fault of the machine.
+    """
+    if not os.environ.get("PARSNLP_TRUST"):
+        return lambda name, kind="", **figures: None
+    spec = importlib.util.spec_from_file_location("trust", Path(__file__).parents[1] / "tools" / "trust.py")
+    assert spec is not None and spec.loader is not None
+    trust = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(trust)
+    return lambda name, kind="fault", **figures: trust.add(kind, name, **figures)
+
+
+@pytest.fixture(scope="session")
+def kills() -> Callable[[int], int]:
+    """How many processes a test kills: as many as it says, unless PARSNLP_KILLS has another number for all of them."""
+    return lambda count: int(os.environ.get("PARSNLP_KILLS") or count)
+
+
+@pytest.fixture(scope="session")
+def chance() -> Callable[[], random.Random]:
+    """The random choices of a test: the same each time, unless PARSNLP_SEED is given."""
+    return lambda: random.Random(int(os.environ.get("PARSNLP_SEED", "1")))
 
 
 class Leaks:
@@ -110,7 +141,9 @@ def watch_logging() -> None:
     enabled, handle = logging.Logger.isEnabledFor, logging.Logger.handle
 
     def is_enabled_for(self: logging.Logger, level: int) -> bool:
-        return level >= logging.DEBUG or enabled(self, level)
+        # A logger above every level has been shut by our code for the while, whatever its host had set.
+        shut = self.getEffectiveLevel() > logging.CRITICAL
+        return (level >= logging.DEBUG and not shut) or enabled(self, level)
 
     def watched_handle(self: logging.Logger, record: logging.LogRecord) -> None:
         fields = [str(value) for name, value in vars(record).items() if name != "exc_info"]
