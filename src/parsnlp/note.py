@@ -105,7 +105,8 @@ class Clean:
         self.start = start
         self.end = end
         folded = fold(source[start:end])
-        if _IRREGULAR.search(folded) is None:
+        plain = folded.isascii() and "\0" not in folded and " ".join(folded.split()) == folded
+        if plain or _IRREGULAR.search(folded) is None:
             self.text = folded
             self._breaks: list[int] = []
             self._shifts: list[int] = []

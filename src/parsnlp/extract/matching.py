@@ -214,12 +214,13 @@ class Matcher:
             plan = self._plan = _Plan(index, numbers, others)
         return plan
 
-    def may(self, source: str | Indexed) -> bool:
-        """Whether it may find something in clean text; False is certain."""
-        index = source.index if isinstance(source, Indexed) else self._own
-        due = source.due if isinstance(source, Indexed) else index.due([source])[0]
+    def where(self, index: Index, sources: Sequence[Indexed], first: int = 0) -> list[int]:
+        """The places, counted from `first`, of the clean texts of `index` in which it may find something."""
         plan = self.planned(index)
-        return bool(plan.others) or not plan.numbers.isdisjoint(due)
+        if plan.others:
+            return list(range(first, first + len(sources)))
+        apart = plan.numbers.isdisjoint
+        return [place for place, source in enumerate(sources, first) if not apart(source.due)]
 
     def find(self, source: str | Clean) -> list[Match]:
         """All matches in clean text, in order of place. An `Indexed` text is searched faster."""

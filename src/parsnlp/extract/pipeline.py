@@ -41,6 +41,7 @@ FLAGS = {
 """Our assertions and the span attribute that each sets; medspaCy's names where it has one."""
 
 _TOGETHER = 256  # sentences whose wordings are looked up at once
+_DENSE = 4  # a text of which more than this part has anchors is dense
 _OPTIONS = 12  # boxes behind a mention that may be those of its field
 _ECHOES = 6  # sentences behind a mention that may still speak of it
 _registered = False
@@ -86,17 +87,18 @@ class Reading:
         self.kept: dict[tuple[object, int], Any] = {}
 
     @cached_property
-    def _lines(self) -> list[Line]:
+    def lines(self) -> list[Line]:
+        """The note's lines."""
         return lines(self.text)
 
     @cached_property
     def _marks(self) -> list[Mark]:
-        return self._pipeline.sectionizer.marks(self.text, self._lines)
+        return self._pipeline.sectionizer.marks(self.text, self.lines)
 
     @cached_property
     def layout(self) -> Layout:
         """The note's lines and sentences."""
-        return layout(self.text, self._pipeline.words, self._lines)
+        return layout(self.text, self._pipeline.words, self.lines)
 
     @cached_property
     def sections(self) -> list[Section]:
@@ -106,7 +108,7 @@ class Reading:
     @cached_property
     def kind(self) -> str | None:
         """The kind of document, as told or as its first lines and headings show."""
-        return self._kind or self._pipeline.kinds.infer(self.text, self._lines, self._marks)
+        return self._kind or self._pipeline.kinds.infer(self.text, self.lines, self._marks)
 
     def clean(self, sentence: int) -> Indexed:
         """The clean form of a sentence, by its number."""
@@ -121,7 +123,11 @@ class Reading:
 
     def where(self, matcher: Matcher) -> Iterator[int]:
         """The numbers of the sentences in which a matcher may find something, in order."""
-        return (number for number in range(len(self.layout.sentences)) if matcher.may(self.clean(number)))
+        index = self._pipeline.index
+        for first in range(0, len(self.layout.sentences), _TOGETHER):
+            self.clean(first)  # and those after it
+            some = [self._cleans[number] for number in range(first, min(first + _TOGETHER, len(self.layout.sentences)))]
+            yield from matcher.where(index, some, first)
 
     def matches(self, matcher: Matcher, sentence: int) -> list[Match]:
         """What a matcher finds in a sentence, kept, since more than one may ask."""
@@ -219,18 +225,25 @@ class Pipeline:
 
         Only the blocks that hold an anchor are laid out, and none where there is none: cheap, and without spaCy.
         """
-        folded = fold(text)
+        return self._opens(text, self._anchored(Reading(text, None, self)))
+
+    def _opens(self, text: str, anchored: Iterable[list[Line]]) -> bool:
+        for block in anchored:
+            spans = ((each.start, each.end) for each in layout(text, self.words, block).sentences)
+            if any(map(self._holds_target, indexed(text, spans, self.index))):
+                return True
+        return False
+
+    def _anchored(self, reading: Reading) -> Iterator[list[Line]]:
+        """The blocks of a text that hold an anchor."""
+        folded = fold(reading.text)
         flat = _flat(folded)
         anchors = [anchor for anchor in self._gate if anchor in flat]
-        if not anchors:
-            return False
-        for block in blocks(lines(text), text):
-            flat = _flat(folded[block[0].start : block[-1].end])
-            if any(anchor in flat for anchor in anchors):
-                spans = ((each.start, each.end) for each in layout(text, self.words, block).sentences)
-                if any(map(self._holds_target, indexed(text, spans, self.index))):
-                    return True
-        return False
+        if anchors:
+            for block in blocks(reading.lines, reading.text):
+                flat = _flat(folded[block[0].start : block[-1].end])
+                if any(anchor in flat for anchor in anchors):
+                    yield block
 
     def _holds_target(self, clean: Indexed) -> bool:
         return any(match.rule.category != "decoy" for match in self.targets.find(clean))
@@ -241,8 +254,17 @@ class Pipeline:
         Both ways give the same `Reading`, since every component works within one sentence.
         """
         reading = Reading(text, kind, self)
-        if not (exhaustive or self.opens(text)):
-            return reading
+        if not exhaustive:
+            anchored: list[list[Line]] = []
+            size = 0
+            for block in self._anchored(reading):
+                anchored.append(block)
+                size += block[-1].end - block[0].start
+                if size * _DENSE > len(text):
+                    break  # all of it is laid out at once: to look first would cost more
+            else:
+                if not self._opens(text, anchored):
+                    return reading
         chosen = range(len(reading.layout.sentences)) if exhaustive else self._chosen(reading)
         for part in _portions(chosen, reading.layout):
             doc = self._make_doc(reading, part)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from parsnlp.note import Layout, Line, fold
 from parsnlp.rules import Rule
@@ -39,8 +40,7 @@ class Section:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A heading, or a blank line, seen in the text. `inline`: its body begins on its own line; `upper`: in capitals."""
 
     start: int

@@ -8,7 +8,6 @@ another takes its place.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -26,6 +25,7 @@ from typing import Any, Protocol
 from parsnlp.interfaces.service.answers import Answer, Answers
 from parsnlp.interfaces.service.problems import Problem
 from parsnlp.interfaces.service.settings import Settings
+from parsnlp.parallel import settle
 
 WORK_SECONDS = 60
 """How long one request may be worked on; the longest that is taken, a mebibyte of dense notes, needs a tenth of it."""
@@ -176,8 +176,7 @@ def _work(settings: Settings, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     answers = warm(settings)
-    gc.collect()
-    gc.freeze()  # the rules stay for good; looking through them again and again costs a sixth of the time
+    settle()
     try:
         connection.send(None)
         while True:
@@ -194,6 +193,7 @@ def warm(settings: Settings) -> Answers:
     extractor = load(
         settings.setting, settings.excludes1, settings.stress_fracture, settings.patterns, settings.strict_release
     )
+    extractor.ruleset.compile()
     extractor.extract(_ANCHORED, what_if=True)
     return Answers(extractor)
 
