@@ -165,7 +165,7 @@ _BOX = re.compile(
 _HEADING_SHAPE = re.compile(
     r"[ \t]*(?:\*\*|__|#{1,4} )?[A-Za-z][A-Za-z0-9 /&().,'\u2019+-]{0,48}?(?:\*\*|__)?[ \t]*:(?=\s|$|\*)"
 )
-_VALUE = re.compile(r"[:|=>]\s*$")  # "listhesis: no" is a field and its value
+_VALUE = re.compile(r"(?:[:|=>]|\.{2})\s*$")  # "listhesis: no" is a field and its value
 _WIDEST = 160  # columns at which lines are broken; longer lines are paragraphs
 _COLUMNS = re.compile(r"[^\s.:;?!,] {2,}(?=\S)|\S {3,}(?=\S)")  # a row: its cells stand apart
 _FIELD_SHAPE = re.compile(r"[^|:\n]{3,60}?(?: (?:\||->|-|=)|:) \S+(?: \S+){0,2}(?<![.,;])")  # "spondylolysis - none"
@@ -181,7 +181,10 @@ _NUMBERED = re.compile(r"\d[.)]\s")
 _LIST_NUMBER = re.compile(
     r"(?<=[.;:,!?)\]])\s+(?=\(?[1-9]\d?[.)]\s+[A-Za-z])|(?<!\s)\s+(?=\(?[1-9]\d?\)\s+[A-Za-z])|(?<!\s)\s{2,}(?=[1-9]\.\s+[A-Z])"
 )
-_CELL = re.compile(r"(?<![ \t])(?:[ ]{3,}|[ ]*\t[ \t]*|[ ]+\|[ ]+)(?=[A-Za-z][A-Za-z0-9 /&.'-]{0,30}:(?:\s|$))")
+_CELL = re.compile(
+    r"(?<![ \t])(?:[ ]{2,}|[ ]*\t[ \t]*|[ ]+\|[ ]+)(?=[A-Za-z][A-Za-z0-9 /&.'-]{0,30}(?::(?:\s|$)|[ ]?[\[(][ xX]{1,3}[\])]))"
+)
+_SIGN = re.compile(r"(?<!\S)\([+-]\)(?=[ ]?[A-Za-z])")  # "(+) L5 spondylolysis (-) listhesis"
 _ANSWER = re.compile(r"\s*(?:A:\s*)?(?:yes|no|none|y|n|not (?:seen|present|identified|noted)|negative|denied)\b", re.I)
 _BOX_ANSWER = re.compile(r"\s*(?:yes|no|y|n|present|absent|none|n/a|positive|negative|denies)\b", re.I)
 _LETTERS = re.compile(r"[^\W\d_]{2}")
@@ -327,7 +330,7 @@ def _joins(text: str, this: Line, following: Line, width: int, words: LayoutWord
             return False
         if _FIELD_SHAPE.fullmatch(after.strip()):
             return False
-    if not before or before[-1] in ":|" or ("|" in before and "|" in after) or ("\t" in before and "\t" in after):
+    if not before or before[-1] in ":|" or any(sign in before and sign in after for sign in ("|", "\t", "....")):
         return False
     if before[-1] == "-" and len(before) > 1 and before[-2].isalpha() and lower:
         return True
@@ -381,9 +384,12 @@ def _cuts(text: str, start: int, end: int, dictated: re.Pattern[str] | None, wor
     if _NUMBERED.search(piece):
         for match in _LIST_NUMBER.finditer(text, body, end):
             cuts.add(match.end())
-    if ":" in piece and ("   " in piece or "\t" in piece or " |" in piece):
+    if (":" in piece or "[" in piece or "(" in piece) and ("  " in piece or "\t" in piece or " |" in piece):
         for match in _CELL.finditer(text, body, end):
             cuts.add(match.end())
+    signs = list(_SIGN.finditer(text, body, end)) if "(-)" in piece else []
+    if len(signs) > 1 and text[body : signs[0].start()].rstrip()[-1:] in ("", ":"):
+        cuts.update(sign.start() for sign in signs)
     boxes = []
     if "[" in piece or "(" in piece or "__" in piece or not piece.isascii():
         boxes = [box for box in _BOX.finditer(text, body, end) if not _BOX_ANSWER.match(text, box.end())]

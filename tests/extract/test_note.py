@@ -175,6 +175,14 @@ def test_a_block_alone_reads_as_in_the_note(parts: list[str]) -> None:
         ("FINDINGS: No slip.\nIMPRESSION: Normal.", ["FINDINGS: No slip.", "IMPRESSION: Normal."]),
         ("", []),
         (" \n\t\n ", []),
+        ("(+) L5 lysis (-) slip", ["(+) L5 lysis", "(-) slip"]),
+        ("Slip (-), cough (+)", ["Slip (-), cough (+)"]),
+        ("Slip: No  Level: L4-5", ["Slip: No", "Level: L4-5"]),
+        ("Lysis [x] yes [ ] no   Slip [ ] yes [x] no", ["Lysis [x] yes [ ] no", "Slip [ ] yes [x] no"]),
+        (
+            "Lysis ..... YES, BILATERAL\nSlip ..... NO\nDisc ..... L5-S1",
+            ["Lysis ..... YES, BILATERAL", "Slip ..... NO", "Disc ..... L5-S1"],
+        ),
     ],
 )
 def test_sentences(text: str, wanted: list[str]) -> None:

@@ -6,6 +6,8 @@ The second half holds each defect of medspaCy 1.3.1 that we measured (docs: perf
 from __future__ import annotations
 
 import functools
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -212,6 +214,18 @@ def test_tokens_hold_the_text(text: str) -> None:
 def test_a_run_of_one_symbol_is_one_token() -> None:
     assert tokens("_" * 100_000)[0] == ["_" * 100_000]
     assert tokens("*" * 100_000)[0] == ["*" * 100_000]
+
+
+def test_spacy_finds_the_components_by_itself() -> None:
+    program = """
+import spacy
+nlp = spacy.blank("en")
+for name in ("sentences", "sections", "targets", "context"):
+    nlp.add_pipe(f"parsnlp_{name}")
+print([(ent.text, len(ent._.modifiers)) for ent in nlp("No pars defect. L5-S1 slip.").ents])
+"""
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert shown == "[('pars defect', 1), ('slip', 0)]\n"
 
 
 # --- ConText, mended ------------------------------------------------------------------------------------------------

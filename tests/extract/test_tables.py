@@ -6,7 +6,7 @@ import pytest
 
 import parsnlp
 from parsnlp import rules
-from parsnlp.extract.tables import column
+from parsnlp.extract.tables import across, column
 
 LEVELS = rules.load().piece("level_heading")
 SPACED = (
@@ -108,3 +108,30 @@ def test_a_column_of_the_pars(cell: str, codes: list[str], gap: str) -> None:
     rows_ = (("Level", "Pars", "Facets"), ("L4", "intact", "OA"), ("L5", cell, "OA"))
     text = "CT\n\n" + "\n".join(gap.join(row) for row in rows_)
     assert [code.code for code in parsnlp.load().extract(text).codes] == codes
+
+
+@pytest.mark.parametrize(
+    ("cells", "codes"),
+    [
+        (("none", "none", "none"), []),
+        (("none", "5 mm", "none"), ["M43.16"]),
+        (("none", "grade 1", "grade 1"), ["M43.19"]),
+        (("-", "-", "4 mm"), ["M43.17"]),
+    ],
+)
+@pytest.mark.parametrize("corner", ["Segment", ""])
+@pytest.mark.parametrize("gap", [" | ", "\t", "     "])
+def test_a_row_under_levels(cells: tuple[str, ...], codes: list[str], corner: str, gap: str) -> None:
+    rows_ = ((corner, "L3-4", "L4-5", "L5-S1"), ("Disc", "ok", "bulge", "ok"), ("Listhesis", *cells))
+    text = "CT\n\n" + "\n".join(gap.join(row) for row in rows_)
+    assert [code.code for code in parsnlp.load().extract(text).codes] == codes
+
+
+def test_a_row_under_other_headings_is_none_under_levels() -> None:
+    text = "Level   Left   Right\nSlip    no     yes"
+    assert across(text, text.index("Slip"), text.index("Slip") + 4) == []
+
+
+def test_a_crowded_line_is_no_row() -> None:
+    text = "L4 " * 20_000 + "\nslip  no  no"
+    assert across(text, text.index("slip"), text.index("slip") + 4) == []

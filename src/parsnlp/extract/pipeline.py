@@ -182,7 +182,8 @@ def _import_medspacy() -> None:
         import medspacy.context
         import medspacy.section_detection
         import medspacy.target_matcher  # noqa: F401
-    _register()
+    register()
+    _extend()
     _registered = True
 
 
@@ -679,7 +680,7 @@ class ContextCues(_Component):
                 cues = [made[id(scope)][1] for scope in hit] + carried
                 if match is placed[-1][0]:
                     cues += self._echo(reading, number, spoken) + self._options(reading, number, spoken, match)
-                cues += self._column(reading, start, end)
+                cues = self._with_cells(reading, start, end, cues)
                 target: Any = doc.char_span(start + at, end + at, label=match.rule.category, alignment_mode="expand")
                 modified = [made[id(scope)][0] for scope in hit]
                 target._.modifiers = tuple(modified)
@@ -688,12 +689,17 @@ class ContextCues(_Component):
         doc._.context_graph = ConTextGraph(list(doc.ents), modifiers, edges)
         return doc
 
-    def _column(self, reading: Reading, start: int, end: int) -> list[Cue]:
-        """Cues of the cells under a mention that heads a column: all say no, or some say yes (P-A9)."""
+    def _with_cells(self, reading: Reading, start: int, end: int, cues: list[Cue]) -> list[Cue]:
+        """The cues, and those of the cells under a mention that heads a column, or behind one that heads a row (P-A9).
+
+        All cells say no, or some say yes. What stands in such a cell is no cue for itself.
+        """
         said = self.columns.answers(reading.text, start, end)
-        cells = [row.cell for row in said.yes or said.no if row.cell is not None]
+        cells = [row.cell for row in said.yes + said.no if row.cell is not None]
+        cues = [cue for cue in cues if not any(cue.start < cell.end and cell.start < cue.end for cell in cells)]
         rule = self._yes_cell if said.yes else self._no_cell
-        return [Cue(rule, cell.start, cell.end, reading.text[cell.start : cell.end]) for cell in cells]
+        telling = cells[: len(said.yes)] if said.yes else cells
+        return cues + [Cue(rule, cell.start, cell.end, reading.text[cell.start : cell.end]) for cell in telling]
 
     def _options(self, reading: Reading, number: int, spoken: set[int], match: Match) -> list[Cue]:
         """The ticked one of the boxes behind a finding's name: "Pars defect: [ ] none [ ] left [x] right" (P-A9).
@@ -840,9 +846,20 @@ def _rule_of(rule: Any, folder: str) -> Rule:
     )
 
 
-def _register() -> None:
-    """Register the four factories and medspaCy's own extension attributes with spaCy, once per process."""
+def register() -> dict[str, Any]:
+    """Register the four factories with spaCy, once per process; medspaCy is imported when one of them is used."""
     from spacy.language import Language as SpacyLanguage
+
+    parts = {"sentences": Sentences, "sections": Sections, "targets": Targets, "context": ContextCues}
+    makers = {f"parsnlp_{name}": _maker(cls) for name, cls in parts.items()}
+    for name, maker in makers.items():
+        if not SpacyLanguage.has_factory(name):
+            SpacyLanguage.factory(name, func=maker)
+    return makers
+
+
+def _extend() -> None:
+    """Give spaCy's objects medspaCy's extension attributes and our own, once per process."""
     from spacy.tokens import Doc, Span
 
     if not Doc.has_extension("context_graph"):
@@ -857,13 +874,10 @@ def _register() -> None:
         if not Span.has_extension(name):
             Span.set_extension(name, default=default)
 
-    for name, cls in (("sentences", Sentences), ("sections", Sections), ("targets", Targets), ("context", ContextCues)):
-        if not SpacyLanguage.has_factory(f"parsnlp_{name}"):
-            SpacyLanguage.factory(f"parsnlp_{name}", func=_maker(cls))
-
 
 def _maker(cls: type[_Component]) -> Any:
     def make(nlp, name):  # type: ignore[no-untyped-def]  # spaCy resolves annotations at run time; ours are lazy
+        _import_medspacy()
         return cls(name)
 
     return make

@@ -16,6 +16,7 @@ _CELL = re.compile(r"[^\s|](?:[^|\t\r\n]*?[^\s|])??(?=\s*(?:\||\t|$)| {2,})")
 _BREAK = re.compile(r"[\r\n]")
 _RULER = re.compile(r"[\s|+:=_-]+")
 _MOST_ROWS = 40
+_MOST_LINES = 8  # between a row and the levels that head its columns
 _SPARE = 8  # characters of a heading's cell beside the finding's name: "any listhesis?"
 _LONGEST = 400  # characters of a line that may be a row
 
@@ -52,9 +53,12 @@ class Columns:
         self._levels = rules.piece("level_heading")
 
     def answers(self, text: str, start: int, end: int) -> Answers:
-        """The rows under the heading that holds `text[start:end]`, by what they answer. Other rows are left out."""
+        """The rows under the heading that holds `text[start:end]`, by what they answer. Other rows are left out.
+
+        Where it heads a row instead, the columns of that row, each under its level.
+        """
         found = Answers([], [])
-        for row in column(text, start, end, self._levels):
+        for row in column(text, start, end, self._levels) or across(text, start, end):
             if row.cell is not None:
                 said = fold(text[row.cell.start : row.cell.end])
                 if self._no.fullmatch(said):
@@ -101,6 +105,50 @@ def column(text: str, start: int, end: int, of_levels: re.Pattern[str]) -> list[
             break
         rows.append(Row(cells[0], cells[at] if len(cells) == len(heads) else _below(place, cells[1:], line_start)))
     return rows
+
+
+def across(text: str, start: int, end: int) -> list[Row]:
+    """The cells of the row whose first cell holds `text[start:end]`, each with the level that heads its column.
+
+    None where no line above, in the same table, names a level over each of three columns or two.
+    """
+    line_start = _line_start(text, start)
+    line_end = _line_end(text, start)
+    cells = _cells(text, line_start, line_end) if line_end - line_start <= _LONGEST else []
+    if len(cells) < 3 or not cells[0].start <= start <= end <= cells[0].end <= end + _SPARE:
+        return []
+    for _ in range(_MOST_LINES):
+        if line_start < 1:
+            break
+        above_end = line_start - (2 if text.startswith("\r\n", line_start - 2) else 1)
+        line_start = _line_start(text, above_end)
+        if above_end - line_start > _LONGEST:
+            break
+        body = text[line_start:above_end]
+        if body.strip() and _RULER.fullmatch(body):
+            continue
+        heads = _cells(text, line_start, above_end)
+        if len(heads) < 2:
+            break
+        over = heads[-len(cells) + 1 :]  # the corner may be empty
+        if len(heads) - len(over) <= 1 and all(_is_level(text, head) for head in over):
+            return (
+                [Row(head, cell) for head, cell in zip(over, cells[1:], strict=True)]
+                if len(over) + 1 == len(cells)
+                else []
+            )
+    return []
+
+
+def _is_level(text: str, cell: Cell) -> bool:
+    said = fold(text[cell.start : cell.end])
+    return any(level.start == 0 and level.end == len(said) for level in levels.find(said))
+
+
+def _line_start(text: str, at: int) -> int:
+    """Where the line that holds `at` begins; looked for no further than a row may be long."""
+    low = max(at - _LONGEST - 1, 0)
+    return max(text.rfind("\n", low, at), text.rfind("\r", low, at), low - 1) + 1
 
 
 def _line_end(text: str, start: int) -> int:
