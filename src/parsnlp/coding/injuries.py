@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from parsnlp.extract import levels as spine
 from parsnlp.extract.findings import Found
 from parsnlp.models import Alternative, Span, Step, Suppressed
 from parsnlp.resolve import Record, Resolved
+
+_PARTED = re.compile(r"[,;]|\band\b|&", re.IGNORECASE)
 
 
 def p_c7(book: CodeBook, record: Record, drafts: list[Draft], suppressed: list[Suppressed]) -> list[Draft]:
@@ -145,9 +148,39 @@ def injury_levels(record: Record, item: Resolved, mention: Found) -> tuple[str, 
     return item.levels or regions
 
 
-def nondisplaced(record: Record, item: Resolved) -> bool:
-    """P-C8: nondisplaced only when a mention's sentence says so and none says displaced."""
-    return bool(phases_at(record, item.deciding, "nondisplaced"))
+def nondisplaced(record: Record, item: Resolved, mention: Found) -> bool:
+    """P-C8: nondisplaced only where a sentence says so of this vertebra's fracture; not stated is displaced."""
+    own = set(mention.levels)
+    same = [found for found in item.deciding if not own or not found.levels or own & set(found.levels)]
+    others = [found for found in item.deciding if all(found is not it for it in same)]
+    return any(
+        not _of_another(record, span, found, others)
+        for found in same
+        for span in phases_at(record, [found], "nondisplaced")
+    )
+
+
+def _of_another(record: Record, span: Span, found: Found, others: Sequence[Found]) -> bool:
+    """Whether a word of the mention's sentence stands with another vertebra's fracture there.
+
+    It does inside that mention, before it with no comma or "and" between, or behind it and before this one's words.
+    """
+    text = record.documents[found.document].reading.text
+    for other in others:
+        at = other.mention
+        if other.document != found.document or at.sentence != found.mention.sentence:
+            continue
+        if span.start < at.end and span.end > at.start:
+            return True
+        if found.mention.start < at.start and found.mention.end <= span.start and span.end <= at.start:
+            if not _PARTED.search(text, span.end, at.start):
+                return True
+        elif at.start < found.mention.start and at.end <= span.start and span.end <= found.mention.start:
+            if _PARTED.search(text, span.end, found.mention.start):
+                return True
+        elif found.mention.start < at.start <= span.start or span.end <= at.start < found.mention.start:
+            return True
+    return False
 
 
 _BROAD = {
@@ -187,7 +220,7 @@ def p_c8(
             )
             continue
         codes = row[column]
-        code = codes[1] if len(codes) > 1 and nondisplaced(record, item) else codes[0]
+        code = codes[1] if len(codes) > 1 and nondisplaced(record, item, mention) else codes[0]
         found.append((vertebra, str(code), f"traumatic {column} fracture of {vertebra}: {code}-"))
     return found
 
@@ -217,7 +250,7 @@ def p_c9(
 ) -> list[tuple[str, str, str]]:
     """P-C9: (vertebra or segment, code without 7th character, words) for a traumatic slip, subluxation or dislocation."""
     tables = book.tables
-    column = 1 if nondisplaced(record, item) else 0
+    column = 1 if nondisplaced(record, item, mention) else 0
 
     def pick(codes: Sequence[str]) -> str:
         return str(codes[min(column, len(codes) - 1)])

@@ -12,6 +12,7 @@ from parsnlp.extract import levels as spine
 from parsnlp.extract.assertion import REPORTS, Context, Ruling, decide
 from parsnlp.extract.attributes import Attributes, Binder, Evidence
 from parsnlp.extract.matching import Matcher
+from parsnlp.extract.pipeline import Cue as PipelineCue
 from parsnlp.extract.pipeline import Mention, Pipeline, Reading
 from parsnlp.models import Assertion, Condition, Cue, DocumentedBy, Finding, Note, Span, Step
 from parsnlp.note import Clean, fold
@@ -20,6 +21,7 @@ from parsnlp.rules import RuleSet
 When = tuple[int, int, int]
 
 _OF_STUDY = frozenset({"standing", "lying", "now", "before"})  # flags of when and how a study was made
+_ASSESSED = frozenset({"impression", "final_diagnosis", "operative_diagnosis", "plan"})
 _MONTHS = {
     name: number
     for number, name in enumerate(
@@ -105,6 +107,9 @@ class Finder:
         self._trauma = Matcher(rules.category("trauma"))
         self._phase = Matcher(rules.category("phase"))
         self._correction = Matcher(rules.category("correction"), longest=False)
+        self._retracts = Matcher(rule for rule in rules.category("correction") if rule.value == "retracted")
+        self._unites = Matcher(rule for rule in rules.category("correction") if rule.value == "united")
+        self._not_united, self._side = rules.piece("not_united"), rules.piece("one_side")
         self._corrects = Matcher(rule for rule in rules.category("correction") if rule.value == "correction")
         self._regions = Matcher(rules.category("region"))
         self._modality = Matcher(rules.category("modality"))
@@ -115,6 +120,7 @@ class Finder:
         self._amends, self._amended_to = rules.piece("amends"), rules.piece("amended_to")
         self._rather_than, self._epiphysis = rules.piece("rather_than"), rules.piece("epiphysis")
         self._other_reason, self._other_problem = rules.piece("other_reason"), rules.piece("other_problem")
+        self._provider_voice = rules.piece("provider_voice")
         self._not_provider = rules.piece("not_provider")
         self._own_reading, self._own_error = rules.piece("own_reading"), rules.piece("own_error")
         # A line that reports a study: its name, perhaps region and date, then a colon or dash.
@@ -162,6 +168,8 @@ class Finder:
             found.sort(key=lambda item: item.mention.start)
         result = DocumentReading(note, reading, found)
         if found:
+            self._retracted(reading, found)
+            self._united(reading, found)
             result.trauma = list(self._all(reading, self._trauma))
             self._traumatic(result)
             if any(item.condition == "traumatic_fracture" or _stressed(item) for item in found):
@@ -229,6 +237,81 @@ class Finder:
             flags.add("correction")
         return frozenset(flags)
 
+    def _retracted(self, reading: Reading, found: list[Found]) -> None:
+        """Negate what a report is quoted for and the provider takes back without naming it again (P-A4).
+
+        "The report mentions a slip. I do not agree: that is rotation." The words stand behind the mention in its
+        sentence, or in the next one of its paragraph, and no other mention of the condition stands there.
+        """
+        sentences = reading.layout.sentences
+        for item in found:
+            if item.assertion not in ("affirmed", "uncertain"):
+                continue
+            if "reported" not in item.flags and item.documented_by != "imaging":
+                continue
+            mention = item.mention
+            for at in (mention.sentence, mention.sentence + 1):
+                if at == len(sentences) or sentences[at].block != sentences[mention.sentence].block:
+                    break
+                clean = reading.clean(at)
+                words = [
+                    match
+                    for match in self._retracts.find(clean)
+                    if at > mention.sentence or match.start >= mention.clean_end
+                ]
+                if any(
+                    other is not item and other.condition == item.condition and other.mention.sentence == at
+                    for other in found
+                ):
+                    break
+                if words:
+                    start, end = clean.span(words[0].start, words[0].end)
+                    cue = PipelineCue(words[0].rule, start, end, words[0].text)
+                    item.assertion = "negated"
+                    item.ruling = Ruling("negated", "P-A4", "the provider takes back what the report says", (cue,))
+                    item.flags |= {"overrule"}
+                    break
+
+    def _united(self, reading: Reading, found: list[Found]) -> None:
+        """Make a pars fracture historical whose union a later sentence states without naming it again (P-A5).
+
+        "L5 pars stress fracture in March. ... CT: complete bony union. A: Healed." Not where the pars is said to be
+        broken behind that sentence, where it speaks of another level or side, or stands outside the assessment that
+        names the fracture.
+        """
+        broken = [item for item in found if item.condition == "spondylolysis" and item.assertion == "affirmed"]
+        if not broken:
+            return
+        for at in reading.where(self._unites):
+            clean = reading.clean(at)
+            if at <= broken[0].mention.sentence or self._not_united.search(clean.text):
+                continue
+            if any(item.mention.sentence == at for item in found):
+                continue
+            if broken[-1].mention.sentence > at or self._other_problem.search(reading.clean(at - 1).text):
+                continue
+            matches = self._unites.find(clean)
+            if not matches:
+                continue
+            match = matches[0]
+            start, end = clean.span(match.start, match.end)
+            section = reading.section(start)
+            assessed = section is not None and section.category in _ASSESSED
+            levels = [name for level in spine.find(clean.text) for name in level.names]
+            sides = {side.group() for side in self._side.finditer(clean.text)}
+            for item in broken:
+                own = {evidence.value for evidence in item.attributes.sides}
+                if item.section in _ASSESSED and not assessed:
+                    continue
+                if levels and item.levels and not any(spine.touch(a, b) for a in levels for b in item.levels):
+                    continue
+                if len(sides) == 1 and own and own != sides:
+                    continue
+                cue = PipelineCue(match.rule, start, end, match.text)
+                item.assertion = "historical"
+                item.ruling = Ruling("historical", "P-A5", "healed by a later statement", (cue,))
+            return
+
     def _documented_by(
         self, reading: Reading, mention: Mention, section: str | None, flags: frozenset[str]
     ) -> DocumentedBy:
@@ -244,7 +327,8 @@ class Finder:
         if reading.kind == "operative":
             return "provider"
         if section in ("imaging", "findings", "technique"):
-            return "imaging"
+            own = self._provider_voice.match(reading.clean(mention.sentence).text)
+            return "provider" if own is not None and section == "imaging" else "imaging"
         if reading.kind == "letter":
             return "provider"
         sentences = reading.layout.sentences
