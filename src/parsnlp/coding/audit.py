@@ -96,7 +96,7 @@ def p_x3(
 ) -> list[Edit]:
     """Every edit that a claim, or the codes typed in the notes, would hit, with what would mend it."""
     found: list[Edit] = []
-    held = {item.code[:5] for item in claim}
+    held = {_named(item.code) for item in claim}
     for group in (claim, typed):
         verdicts = [(item, _verdict(book, record, conditions, assigned, item.code)) for item in group]
         pairs = [_proven(edit, verdicts) for edit in _pairs(book, group)]
@@ -105,10 +105,10 @@ def p_x3(
             if verdict is not None and (verdict.kind, item.code) not in paired:
                 found.append(_edit(item, verdict))
             if verdict is not None and verdict.instead and group is claim:
-                held.add(verdict.instead[:5])  # its edit asks for this code already
+                held.add(_named(verdict.instead))  # its edit asks for this code already
         found += pairs
     for draft in assigned.drafts if claim else ():
-        if draft.code[:5] not in held and not any(code[:3] == draft.code[:3] and code[0] == "S" for code in held):
+        if _named(draft.code) not in held:
             verdict = _Verdict(
                 "missing_code",
                 f"the record documents {draft.source.condition.replace('_', ' ')}, which no code of the claim names",
@@ -117,6 +117,11 @@ def p_x3(
             )
             found.append(_edit(Claimed(draft.code, draft.code), verdict, severity="warning"))
     return _joined(found)
+
+
+def _named(code: str) -> str:
+    """What of a code names the condition: its family; of an injury the vertebra too, as each has a code (P-C8)."""
+    return code[:7] if code.startswith("S") else code[:5]
 
 
 def _joined(edits: Iterable[Edit]) -> list[Edit]:
