@@ -303,6 +303,8 @@ def _compatible(
 
     `anywhere`, `any_side`: the levels and sides of all that affirm it, for one that names none itself.
     """
+    if item.condition == "traumatic_fracture" and item.is_slip != denial.is_slip:
+        return False  # "L4 lamina fracture. No traumatic listhesis."
     denied_levels = _reach(denial)
     levels = _reach(item) or anywhere
     if denied_levels and not any(_same(a, b) for a in levels for b in denied_levels):

@@ -68,11 +68,6 @@ def site_words(item: Resolved) -> str:
     return ", ".join(dict.fromkeys(site.name for site in item.sites))
 
 
-def is_slip(mention: Found) -> bool:
-    rule = mention.mention.rule
-    return rule.category == "spondylolisthesis" or rule.value in ("dislocation", "subluxation", "hangman")
-
-
 def phases_at(record: Record, mentions: Sequence[Found], *values: str) -> list[Span]:
     """Phase evidence standing in a mention's own sentence."""
     spans = []

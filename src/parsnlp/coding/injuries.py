@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from parsnlp.coding.drafts import CodeBook, Draft, causes, is_slip, phases_at
+from parsnlp.coding.drafts import CodeBook, Draft, causes, phases_at
 from parsnlp.coding.sites import p_c4
 from parsnlp.extract import levels as spine
 from parsnlp.extract.findings import Found
@@ -103,7 +103,7 @@ def injury_drafts(book: CodeBook, record: Record, item: Resolved, suppressed: li
     slips: list[Found] = []
     arches: list[Found] = []
     for mention in item.deciding:
-        (slips if is_slip(mention) else arches).append(mention)
+        (slips if mention.is_slip else arches).append(mention)
     slip_vertebrae: set[str] = set()
     located = [mention for mention in slips if mention.levels]
     for mention in located or slips:
@@ -236,9 +236,14 @@ def _burst(record: Record, mention: Found, vertebra: str) -> bool:
     document = record.documents[mention.document]
     for evidence in document.phases:
         if evidence.value == "burst":
-            here = evidence.how == str(mention.mention.sentence)
-            named = {
-                name for level in spine.find(document.reading.clean(int(evidence.how)).text) for name in level.names
+            sentence = int(evidence.how)
+            here = sentence == mention.mention.sentence
+            arches = [found.mention for found in document.found if found.mention.sentence == sentence]
+            named = {  # a level inside an arch fracture's own words is not the body fracture's
+                name
+                for level in spine.find(document.reading.clean(sentence).text)
+                if not any(arch.clean_start <= level.start < arch.clean_end for arch in arches)
+                for name in level.names
             }
             if (here and not named) or any(vertebra in spine.members(name) for name in named):
                 return True

@@ -285,15 +285,23 @@ class Binder:
         found: list[Attributes],
         give: object,
     ) -> None:
-        """A level before every head ("At L4-5 there is ...") is that of each following mention without one of its own."""
+        """A level before every head ("At L4-5 there is ...") is that of each following mention without one of its own.
+
+        A segment is that of a slip of its upper vertebra too: "at L4-5 there is forward slippage of L4".
+        """
         places = [modifier for modifier in loose if modifier.category in ("level", "region")]
         if not places:
             return
         for i, mention in enumerate(mentions):
             own = found[i].levels
             for modifier in places:
+                of_upper = (
+                    mention.rule.category == "spondylolisthesis"
+                    and "-" in modifier.value
+                    and [evidence.value for evidence in own] == [spine.members(modifier.value)[0]]
+                )
                 if modifier.end <= mention.clean_start and (
-                    modifier.category == "region" or not own or own[-1].how == "spread"
+                    modifier.category == "region" or not own or own[-1].how == "spread" or of_upper
                 ):
                     give(i, modifier, "spread")  # type: ignore[operator]
 

@@ -74,6 +74,12 @@ class Found:
         return self._levels[1]
 
     @property
+    def is_slip(self) -> bool:
+        """Whether it is worded as a slip, subluxation or dislocation; a traumatic condition may be that or an arch fracture."""
+        rule = self.mention.rule
+        return rule.category == "spondylolisthesis" or rule.value in ("dislocation", "subluxation", "hangman")
+
+    @property
     def regions(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(e.value for e in self.attributes.regions if e.how != "study"))
 
@@ -303,7 +309,7 @@ class Finder:
                 own = {evidence.value for evidence in item.attributes.sides}
                 if item.section in _ASSESSED and not assessed:
                     continue
-                if levels and item.levels and not any(spine.touch(a, b) for a in levels for b in item.levels):
+                if levels and item.levels and not _touching(levels, item.levels):
                     continue
                 if len(sides) == 1 and own and own != sides:
                     continue
@@ -424,22 +430,22 @@ class Finder:
             item.condition = "traumatic_fracture"
         moved = [i for i in result.found if i.condition == "traumatic_fracture" and i.assertion == "affirmed"]
         for item in result.found:
-            # Later mentions of the same traumatic pars fracture need not repeat the trauma.
-            text = result.reading.clean(item.mention.sentence).text[item.mention.clean_start : item.mention.clean_end]
-            if (
-                item.condition == "spondylolysis"
-                and moved
-                and self._fracture.search(text)
-                and not self._stress.search(text)
-            ):
-                ages = {evidence.value for evidence in item.attributes.chronicity}
-                same = [
-                    m
-                    for m in moved
-                    if not m.levels or not item.levels or any(spine.touch(a, b) for a in m.levels for b in item.levels)
-                ]
-                if same and item.assertion == "affirmed" and not p_c11(ages):
-                    item.condition, item.tie = "traumatic_fracture", same[0].tie
+            # Other mentions of the same traumatic pars fracture or slip need not repeat the trauma.
+            if item.assertion != "affirmed" or p_c11({evidence.value for evidence in item.attributes.chronicity}):
+                continue
+            if item.condition == "spondylolysis":
+                clean = result.reading.clean(item.mention.sentence)
+                text = clean.text[item.mention.clean_start : item.mention.clean_end]
+                if not self._fracture.search(text) or self._stress.search(text):
+                    continue
+                same = [m for m in moved if not m.levels or not item.levels or _touching(m.levels, item.levels)]
+            elif item.condition == "spondylolisthesis" and not item.attributes.etiology:
+                slips = [(m, ("C2",) if m.mention.rule.value == "hangman" else m.levels) for m in moved if m.is_slip]
+                same = [m for m, levels in slips if _touching(levels, item.levels)]
+            else:
+                continue
+            if same:
+                item.condition, item.tie = "traumatic_fracture", same[0].tie
 
     # -- corrections and titles --------------------------------------------------------------------------------------
 
@@ -637,6 +643,10 @@ def grade(values: Iterable[str]) -> str | None:
     """Meyerding numeral before percent before millimetres (P-F4)."""
     ranked = sorted(values, key=lambda value: (value.endswith("mm"), value.endswith("%"), value in ("low", "high")))
     return ranked[0] if ranked else None
+
+
+def _touching(one: Sequence[str], other: Sequence[str]) -> bool:
+    return any(spine.touch(a, b) for a in one for b in other)
 
 
 def publish(document: DocumentReading, item: Found, number: int, changes: dict[str, str]) -> Finding:
