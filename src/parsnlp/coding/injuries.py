@@ -133,7 +133,8 @@ def _once(drafts: list[Draft]) -> list[Draft]:
     for draft in drafts:
         first = merged.setdefault(draft.code, draft)
         if first is not draft:
-            first.steps += [step for step in draft.steps if step not in first.steps]
+            said = {(step.rule, step.says) for step in first.steps}
+            first.steps += [step for step in draft.steps if (step.rule, step.says) not in said]
             first.evidence += [span for span in draft.evidence if span not in first.evidence]
             first.deciding += [found for found in draft.deciding if found not in first.deciding]
     return list(merged.values())
