@@ -73,7 +73,7 @@ release: $(VENV)/.dev $(VENV)/.project $(VENV)/release/.made ## build dist/: whe
 notebooks: $(VENV)/.dev $(VENV)/.project ## run the notebooks and keep what they put out
 	@$(BIN)/python tools/notebooks.py
 
-mutants: $(VENV)/.dev $(VENV)/.project ## mutation testing of coding/ and resolve (takes hours)
+mutants: $(VENV)/.dev $(VENV)/.project ## mutation testing of coding/ and resolve (takes an hour or two)
 	@test -x $(VENV)/mutants/bin/mutmut || { $(BIN)/python -m venv $(VENV)/mutants && \
 	echo "$$PWD/$(VENV)/lib/python3.11/site-packages" >$(VENV)/mutants/lib/python3.11/site-packages/parsnlp-dev.pth && \
 	$(VENV)/mutants/bin/python -m pip --disable-pip-version-check -qq install 'mutmut==3.8.1'; }

@@ -116,6 +116,7 @@ class Finder:
         self._retracts = Matcher(rule for rule in rules.category("correction") if rule.value == "retracted")
         self._unites = Matcher(rule for rule in rules.category("correction") if rule.value == "united")
         self._not_united, self._side = rules.piece("not_united"), rules.piece("one_side")
+        self._fused_spine = rules.piece("fused_spine")
         self._corrects = Matcher(rule for rule in rules.category("correction") if rule.value == "correction")
         self._regions = Matcher(rules.category("region"))
         self._modality = Matcher(rules.category("modality"))
@@ -283,7 +284,7 @@ class Finder:
 
         "L5 pars stress fracture in March. ... CT: complete bony union. A: Healed." Not where the pars is said to be
         broken behind that sentence, where it speaks of another level or side, or stands outside the assessment that
-        names the fracture.
+        names the fracture, or where the spine was fused.
         """
         broken = [item for item in found if item.condition == "spondylolysis" and item.assertion == "affirmed"]
         if not broken:
@@ -299,6 +300,8 @@ class Finder:
             matches = self._unites.find(clean)
             if not matches:
                 continue
+            if self._fused_spine.search(fold(reading.text)):
+                return
             match = matches[0]
             start, end = clean.span(match.start, match.end)
             section = reading.section(start)
