@@ -1,4 +1,4 @@
-"""Every word that the engine says of the encounters and the full-length notes, as it was last read and approved.
+"""Every word that the engine says of encounters, full-length notes and trail cases, as it was last read and approved.
 
 A change that moves an answer, a reason, a step of a trail, an edit or a query shows here, note by note. When the change is
 meant: read the difference, then `make approve`, and commit both.
@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import parsnlp
 from parsnlp.evaluation import gold as golden
-from parsnlp.models import Result, Span
+from parsnlp.models import Note, Result, Span
 
 ROOT = Path(__file__).parent
 APPROVED = ROOT / "approved"
@@ -25,14 +26,15 @@ GOLD = {
     "encounters": ROOT.parent / "corpora" / "encounters" / "gold.jsonl",
     "full": ROOT.parent / "corpora" / "blind" / "full" / "gold.jsonl",
 }
+POLICIES = ("strict",), ("separate", "M48.4")
+CASES = ROOT / "trail_cases.yaml"
 
 
-def places(spans: tuple[Span, ...]) -> list[str]:
-    return [f"{span.document}:{span.start}-{span.end}" for span in spans]
+def said(result: Result, whole: bool = False) -> dict[str, Any]:
+    """What a coder reads of a result, in a form whose differences are easy to read. `whole`: also what programs read."""
 
-
-def said(result: Result) -> dict[str, Any]:
-    """What a coder reads of a result, in a form whose differences are easy to read."""
+    def places(spans: tuple[Span, ...]) -> list[str]:
+        return [f"{span.document}:{span.start}-{span.end}" + f" {span.rule}" * whole for span in spans]
 
     def steps(trail: Any) -> list[str]:
         return [f"{step.rule}: {step.says} {places(step.evidence)}" for step in trail]
@@ -40,16 +42,21 @@ def said(result: Result) -> dict[str, Any]:
     return {
         "codes": [
             {
-                "code": f"{code.code} {code.status}: {code.reason}",
+                "code": f"{code.code} {f'“{code.display}” ' * whole}{code.status}: {code.reason}",
                 "evidence": places(code.evidence),
                 "trail": steps(code.trail),
                 "alternatives": [f"{item.code}: {item.why} ({item.rule})" for item in code.alternatives],
             }
             for code in result.codes
         ],
-        "refused": [f"{item.code} {item.rule}: {item.reason} {places(item.evidence)}" for item in result.suppressed],
+        "refused": [
+            f"{item.code} {f'“{item.display}” ' * whole}{item.rule}: {item.reason} {places(item.evidence)}"
+            for item in result.suppressed
+        ],
         "conditions": [
-            f"{item.condition} {item.assertion} {item.levels} {item.laterality} {item.documented_by}: {steps(item.trail)}"
+            f"{item.condition} {item.assertion} {item.levels} {item.laterality} {item.documented_by}"
+            + f" {item.regions} {item.chronicity} {item.etiology} {item.grade} {item.direction} {item.findings}" * whole
+            + f": {steps(item.trail)}"
             for item in result.conditions
         ],
         "edits": [
@@ -69,7 +76,20 @@ def extractor(excludes1: str, stress_fracture: str = "M43.0") -> parsnlp.Extract
     return parsnlp.load(excludes1=excludes1, stress_fracture=stress_fracture)
 
 
+def cases() -> Iterator[tuple[str, list[Note], list[str] | None]]:
+    for case in yaml.safe_load(CASES.read_text(encoding="utf-8")):
+        documents = case.get("documents") or [{"id": "note", "text": case["text"], "kind": case.get("kind")}]
+        setting = case.get("setting", "outpatient")
+        yield case["id"], [Note(**one, setting=setting) for one in documents], case.get("claim")
+
+
 def rows(name: str) -> Iterator[dict[str, Any]]:
+    if name == "trails":
+        for which, notes, claim in cases():
+            whole = said(extractor("separate").audit(notes, claim), whole=True)
+            strict, fatigue = (said(extractor(*policy).extract_encounter(notes))["codes"] for policy in POLICIES)
+            yield {"id": which, **whole, "strict": strict, "fatigue": fatigue}
+        return
     claims = {}
     for line in GOLD[name].read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -88,7 +108,7 @@ def rows(name: str) -> Iterator[dict[str, Any]]:
         yield one
 
 
-@pytest.mark.parametrize("name", GOLD)
+@pytest.mark.parametrize("name", [*GOLD, "trails"])
 def test_as_approved(name: str) -> None:
     path = APPROVED / f"{name}.jsonl"
     got = [json.dumps(row, ensure_ascii=False) for row in rows(name)]

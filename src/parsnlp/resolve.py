@@ -156,7 +156,7 @@ def _resolve(record: Record, condition: Condition, found: list[Found]) -> Resolv
     resolved = Resolved(condition, assertion, found, deciding, steps, flags=flags)
     steps.append(
         Step(
-            rule=deciding[-1].ruling.rule,
+            rule="P-A4" if "withdrawn" in deciding[-1].flags else deciding[-1].ruling.rule,
             says=f"no mention states it as present: {assertion}",
             evidence=(record.at(deciding[-1]),),
         )
@@ -251,8 +251,6 @@ def _lesser(found: Sequence[Found]) -> tuple[Assertion, list[Found]]:
 
 def p_a4(record: Record, affirmed: list[Found], denied: list[Found], steps: list[Step]) -> tuple[list[Found], bool]:
     """P-A4: corrections, a provider who overrules, newer studies and standing films win; what is left is a conflict."""
-    if not affirmed or not denied:
-        return affirmed, False
     # Mentions that say the same in the same kind of place share one fate: a long record costs no more than its kinds.
     items, denials = _kinds(affirmed), _kinds(denied)
     firsts = [kinds[0] for kinds in items.values()]
@@ -484,6 +482,8 @@ def p_c5(record: Record, item: Resolved, everything: Sequence[Resolved]) -> None
         for evidence in found.attributes.regions:
             if evidence.how != "study":
                 item.sites.append(Site(evidence.value, "region", record.evidence(found, evidence), evidence.how))
+        if found.mention.rule.value == "hangman" and not found.attributes.levels:
+            item.sites.append(Site("C2", "level", record.at(found), "name"))  # the name is of the axis (P-C9)
     if item.sites:
         item.steps.append(
             Step(

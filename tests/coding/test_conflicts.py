@@ -11,7 +11,7 @@ from parsnlp.extract.assertion import Ruling
 from parsnlp.extract.attributes import Attributes, Evidence
 from parsnlp.extract.findings import Found
 from parsnlp.extract.pipeline import Mention
-from parsnlp.resolve import _compatible, _newer, _winner
+from parsnlp.resolve import _compatible, _lesser, _newer, _winner
 
 LANES = {"levels": "level", "sides": "side", "directions": "direction", "chronicity": "age", "etiology": "cause"}
 
@@ -123,6 +123,7 @@ AFFIRMS, DENIES, CONFLICT = "affirms", "denies", "conflict"
         ({"flags": ["standing"]}, {}, AFFIRMS, "standing or dynamic view"),
         ({"flags": ["standing"]}, {"flags": ["standing"]}, CONFLICT, ""),
         ({"flags": ["lying"]}, {"flags": ["standing"]}, CONFLICT, ""),
+        ({}, {"flags": ["lying"]}, CONFLICT, ""),
     ],
 )
 def test_which_statement_holds(item: dict[str, Any], denial: dict[str, Any], winner: str, why: str) -> None:
@@ -135,6 +136,77 @@ def test_which_statement_holds(item: dict[str, Any], denial: dict[str, Any], win
 def test_a_pars_defect_is_no_matter_of_posture() -> None:
     one, other = (found(place, condition="spondylolysis", flags=["standing"] * (not place)) for place in (0, 1))
     assert _winner(one, other) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("item", "denial", "winner"),
+    [
+        ("tomography", "radiograph", AFFIRMS),
+        ("radiograph", "tomography", DENIES),
+        ("tomography", "tomography", CONFLICT),
+    ],
+)
+def test_tomography_of_the_pars_holds_against_a_radiograph(item: str, denial: str, winner: str) -> None:
+    one, other = (found(n, condition="spondylolysis", flags=[flag]) for n, flag in enumerate((item, denial)))
+    holds, reason = _winner(one, other)
+    assert (AFFIRMS if holds is one else DENIES if holds is other else CONFLICT) == winner
+    assert reason == (
+        "" if winner == CONFLICT else "what CT, MRI or SPECT shows of the pars holds against a radiograph"
+    )
+
+
+def test_what_is_said_of_a_winner() -> None:
+    told = {
+        _winner(found(0, **item), found(1, **denial))[1]
+        for item, denial in (
+            ({"flags": ["reported"]}, {}),
+            ({"flags": ["provider"]}, {"flags": ["not_provider"]}),
+            ({"flags": ["standing"]}, {"flags": ["lying"]}),
+        )
+    }
+    assert told == {
+        "the provider's own statement overrules the report it quotes",
+        "the provider's statement outweighs one of an author who establishes no diagnosis",
+        "absent supine, present standing: present",
+    }
+
+
+def said_of(place: int, assertion: str, **facts: Any) -> Found:
+    """A mention with its assertion, by default in no section."""
+    one = found(place, **facts)
+    one.assertion = cast(Any, assertion)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("possible", "denied", "outcome"),
+    [
+        ({}, {}, "negated"),
+        ({"section": "plan"}, {}, "uncertain"),
+        ({"section": "plan"}, {"section": "plan"}, "negated"),
+        ({"section": "impression"}, {"section": "plan"}, "uncertain"),
+        ({"section": "impression", "date": (2026, 1, 1)}, {"date": (2026, 2, 1)}, "negated"),
+        ({"section": "impression", "date": (2026, 3, 1)}, {"date": (2026, 2, 1)}, "uncertain"),
+        ({"levels": ["L4-L5"]}, {"levels": ["L2-L3"]}, "uncertain"),
+    ],
+)
+def test_a_later_denial_of_weight_settles_what_was_possible(
+    possible: dict[str, Any], denied: dict[str, Any], outcome: str
+) -> None:
+    pair = said_of(0, "uncertain", **possible), said_of(1, "negated", **denied)
+    assertion, deciding = _lesser(pair)
+    assert assertion == outcome and deciding == [pair[outcome == "negated"]]
+    assert _lesser([said_of(1, "uncertain", **possible), said_of(0, "negated", **denied)])[0] == "uncertain"
+
+
+def test_what_is_left_when_nothing_affirms() -> None:
+    order = ["uncertain", "historical", "hypothetical", "family", "generic"]
+    for number, first in enumerate(order):
+        left = [said_of(place, assertion) for place, assertion in enumerate(reversed(order[number:]))]
+        assert _lesser(left) == (first, left[-1:])
+    past, denied = said_of(0, "historical"), said_of(1, "negated")
+    assert _lesser([past, denied])[0] == "negated"
+    assert _lesser([said_of(2, "historical"), denied])[0] == "historical"
 
 
 def test_a_quoted_report_is_overruled_only_by_what_comes_after_it() -> None:

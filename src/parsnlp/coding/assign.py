@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from parsnlp.coding.drafts import CodeBook, Draft, causes, site_spans, site_words, unique
+from parsnlp.coding.drafts import CodeBook, Draft, site_spans, site_words, unique
 from parsnlp.coding.excludes import p_c6, p_x2
 from parsnlp.coding.injuries import injury_drafts, p_c7
 from parsnlp.coding.sites import p_c3, p_c4_single_vertebra
@@ -30,7 +30,6 @@ class Assigned:
     codes: list[Code]
     suppressed: list[Suppressed]
     drafts: list[Draft]
-    pair: str | None = None
 
 
 def assign(book: CodeBook, record: Record, conditions: Sequence[Resolved]) -> Assigned:
@@ -48,12 +47,12 @@ def assign(book: CodeBook, record: Record, conditions: Sequence[Resolved]) -> As
         else:
             drafts.append(p_c2(book, record, item))
     drafts = p_c6(book, record, drafts, suppressed)
-    pair = p_x2(book, record, drafts, suppressed)
-    drafts = p_c7(book, record, drafts, suppressed)
+    p_x2(book, drafts, suppressed)
+    drafts = p_c7(book, record, drafts)
     for draft in drafts:
-        p_x6(record, draft)
+        p_x6(draft)
     drafts = p_c12(drafts)
-    return Assigned([_code(book, record, draft) for draft in drafts], suppressed, drafts, pair)
+    return Assigned([_code(book, draft) for draft in drafts], suppressed, drafts)
 
 
 def p_c1(book: CodeBook, record: Record, item: Resolved) -> Draft:
@@ -64,15 +63,14 @@ def p_c1(book: CodeBook, record: Record, item: Resolved) -> Draft:
 def p_c2(book: CodeBook, record: Record, item: Resolved) -> Draft:
     """P-C2: acquired spondylolisthesis, whatever its acquired cause and direction, is M43.1-."""
     draft = _acquired(book, record, item, "P-C2")
-    p_c4_single_vertebra(book, record, draft)
+    p_c4_single_vertebra(book, draft)
     return draft
 
 
 def _acquired(book: CodeBook, record: Record, item: Resolved, rule: str) -> Draft:
     family = book.families[item.condition]
     evidence = [record.at(found) for found in item.deciding]
-    inborn = any(causes(found) & {"congenital", "dysplastic"} for found in item.deciding)
-    says = f"{_NAMES[item.condition]}, {'acquired' if inborn else 'not called congenital'}: {family}-"
+    says = f"{_NAMES[item.condition]}, not called congenital: {family}-"
     step = Step(rule=rule, says=says, evidence=tuple(evidence[:2]))
     character, more = p_c3(book, item)
     return Draft(f"{family}{character}", item, [*item.steps, step, *more], evidence, deciding=list(item.deciding))
@@ -93,10 +91,9 @@ def _refused(book: CodeBook, record: Record, item: Resolved) -> Suppressed:
     count = (
         "the only mention is" if len(item.found) == 1 else f"no mention states it as present; it is {item.assertion}"
     )
-    says = f"{count} {last.ruling.says}" if len(item.found) == 1 else count
+    rule, says = last.ruling.rule, f"{count} {last.ruling.says}" if len(item.found) == 1 else count
     if "withdrawn" in last.flags:
-        says = "the statement is withdrawn as entered in error"
-    rule = item.steps[-1].rule if item.steps and item.steps[-1].rule == "P-A4" else last.ruling.rule
+        rule, says = "P-A4", "the statement is withdrawn as entered in error or another patient's"
     return Suppressed(
         code=code,
         display=book.title(code),
@@ -127,7 +124,7 @@ def _sited(found: Found) -> bool:
     return bool(found.attributes.levels or found.attributes.regions)
 
 
-def _code(book: CodeBook, record: Record, draft: Draft) -> Code:
+def _code(book: CodeBook, draft: Draft) -> Code:
     reviews = draft.reviews
     item = draft.source
     words = site_words(item)
@@ -136,11 +133,15 @@ def _code(book: CodeBook, record: Record, draft: Draft) -> Code:
     where = f" ({_titled(stated[0])})" if stated else ""
     if not words:
         reason = f"{_NAMES[item.condition]} {how}, no site documented{where}"
-    elif not stated or any(_sited(found) for found in stated):
+    elif (
+        not stated or any(_sited(found) for found in stated) or {site.how for site in item.sites} <= {"weak", "shared"}
+    ):
         reason = f"{_NAMES[item.condition]} {how} at {words}{where}"
     else:
         source = next((found for found in item.found if _sited(found)), None)
         taken = _titled(source) if source is not None and source.section else "elsewhere in the record"
+        if item.sites[0].how == "study":
+            taken = "the study's or heading's region"
         reason = f"{_NAMES[item.condition]} {how}{where} at {words} ({taken})"
     if reviews:
         reason += "; review: " + "; ".join(dict.fromkeys(step.says for step in reviews))
@@ -162,7 +163,7 @@ def p_x5(book: CodeBook, code: str) -> tuple[Drg, ...]:
     return tuple(Drg(drg=group.code, title=group.title) for group in book.edition.drg_groups(code))
 
 
-def p_x6(record: Record, draft: Draft) -> None:
+def p_x6(draft: Draft) -> None:
     """P-X6: the remaining reasons for which a code is for review."""
     item = draft.source
     spans = tuple(draft.evidence[:2])

@@ -27,9 +27,8 @@ _MALFORMATIONS = ("Q76.0", "Q76.1", "Q76.3", "Q76.4")
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A code to audit: as written, in its official form, and where it was typed (None on a claim)."""
+    """A code to audit in its official form, and where it was typed (None on a claim)."""
 
-    written: str
     code: str
     span: Span | None = None
 
@@ -61,7 +60,7 @@ def typed_codes(book: CodeBook, record: Record) -> list[Claimed]:
         for match in _TYPED.finditer(text):
             code = _official(match.group().rstrip("."))
             if code is not None and (book.edition.carries(code) or book.edition.legacy(code)):
-                found.append(Claimed(match.group(), code, record.span(number, match.start(), match.end())))
+                found.append(Claimed(code, record.span(number, match.start(), match.end())))
     return found
 
 
@@ -74,7 +73,7 @@ def _starts(edition: Edition) -> tuple[str, ...]:
 
 def claimed_codes(claim: Sequence[str]) -> list[Claimed]:
     """The codes of a claim; one that is not of a code's shape keeps its spelling and is reported as unknown."""
-    return [Claimed(code, _official(code.strip()) or code.strip().upper()) for code in claim]
+    return [Claimed(_official(code.strip()) or code.strip().upper()) for code in claim]
 
 
 def _official(code: str) -> str | None:
@@ -115,7 +114,7 @@ def p_x3(
                 f"add {draft.code}",
                 tuple(draft.evidence[:2]),
             )
-            found.append(_edit(Claimed(draft.code, draft.code), verdict, severity="warning"))
+            found.append(_edit(Claimed(draft.code), verdict, severity="warning"))
     return _joined(found)
 
 
@@ -208,8 +207,9 @@ def _against_record(
         same = next((d for d in injuries if d.code[:-1] == code[:-1]), None)
         if same is not None:
             return _use("seventh_character_wrong", "the record supports another phase of care", same)
-        if injuries:
-            return _use("wrong_injury_code", "the record supports another injury code", injuries[0])
+        if injuries:  # of the same vertebra, if the record has one
+            near = next((d for d in injuries if d.code[:6] == code[:6]), injuries[0])
+            return _use("wrong_injury_code", "the record supports another injury code", near)
         if lysis is not None and any("stress" in causes(found) for found in lysis.deciding):
             return _use("s_code_for_stress", "an injury code for a stress fracture without trauma", lysis)
         if lysis is not None:

@@ -91,17 +91,19 @@ def p_x1(book: CodeBook, record: Record, acquired: list[Draft], inborn: list[Fou
             code = f"{book.tables['families'][source.condition]}{character}"
             draft.code, draft.source, draft.deciding = code, part, own
             draft.evidence = [record.at(found) for found in own]
-            draft.steps = [*source.steps, *steps]
+            rule = "P-C2" if source.condition == "spondylolisthesis" else "P-C1"
+            says = f"{source.condition} of an acquired cause: {book.families[source.condition]}-"
+            draft.steps = [*source.steps, Step(rule=rule, says=says, evidence=tuple(draft.evidence[:2])), *steps]
             unrelated.append(draft)
     return unrelated
 
 
-def p_x2(book: CodeBook, record: Record, drafts: list[Draft], suppressed: list[Suppressed]) -> str | None:
+def p_x2(book: CodeBook, drafts: list[Draft], suppressed: list[Suppressed]) -> None:
     """P-X2: lysis and slip together: `separate` codes both, the lysis for review; `strict` keeps the slip alone."""
     lysis = next((d for d in drafts if d.code.startswith("M43.0")), None)
     slip = next((d for d in drafts if d.code.startswith("M43.1")), None)
     if lysis is None or slip is None:
-        return None
+        return
     evidence = (lysis.evidence[0], slip.evidence[0])
     if book.policy.excludes1 == "separate":
         lysis.reviews.append(
@@ -118,7 +120,7 @@ def p_x2(book: CodeBook, record: Record, drafts: list[Draft], suppressed: list[S
                 evidence=evidence,
             )
         )
-        return "separate"
+        return
     apart = (
         lysis.source.levels
         and slip.source.levels
@@ -132,7 +134,7 @@ def p_x2(book: CodeBook, record: Record, drafts: list[Draft], suppressed: list[S
                 evidence=evidence,
             )
         )
-        return "unrelated"
+        return
     drafts.remove(lysis)
     slip.steps.append(
         Step(
@@ -151,4 +153,3 @@ def p_x2(book: CodeBook, record: Record, drafts: list[Draft], suppressed: list[S
             evidence=tuple(lysis.evidence[:2]),
         )
     )
-    return "strict"

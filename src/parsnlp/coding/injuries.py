@@ -16,7 +16,7 @@ from parsnlp.resolve import Record, Resolved
 _PARTED = re.compile(r"[,;]|\band\b|&", re.IGNORECASE)
 
 
-def p_c7(book: CodeBook, record: Record, drafts: list[Draft], suppressed: list[Suppressed]) -> list[Draft]:
+def p_c7(book: CodeBook, record: Record, drafts: list[Draft]) -> list[Draft]:
     """P-C7: a stress fracture without trauma is M43.0-; the policy option codes it M48.4-, one code for each region."""
     result: list[Draft] = []
     for draft in drafts:
@@ -105,13 +105,11 @@ def injury_drafts(book: CodeBook, record: Record, item: Resolved, suppressed: li
     for mention in item.deciding:
         (slips if mention.is_slip else arches).append(mention)
     slip_vertebrae: set[str] = set()
-    located = [mention for mention in slips if mention.levels]
-    for mention in located or slips:
+    for mention in _located(book, slips):
         for key, stem, says in p_c9(book, record, item, mention, suppressed):
             add(stem, mention, "P-C9", says, f"slip {key}")
             slip_vertebrae.add(key)
-    located = [mention for mention in arches if mention.levels]
-    for mention in located or arches:
+    for mention in _located(book, arches):
         for key, stem, says in p_c8(book, record, item, mention, suppressed):
             if key in slip_vertebrae and key.startswith("C"):
                 continue  # at C2-C7 the slip's code is the fracture's code
@@ -124,7 +122,28 @@ def injury_drafts(book: CodeBook, record: Record, item: Resolved, suppressed: li
             continue  # one code for a fractured vertebra
         p_c10(book, record, draft)
         drafts.append(draft)
+    if arches and not item.sites:
+        suppressed.append(
+            Suppressed(
+                code="S32.0-",
+                display=book.title("S32.0"),
+                rule="P-C5",
+                reason="an arch fracture of no stated vertebra or region, which decide between S12, S22.0 and S32: query",
+                evidence=tuple(record.at(mention) for mention in arches[:2]),
+            )
+        )
     return _once(drafts)
+
+
+def _located(book: CodeBook, mentions: Sequence[Found]) -> Sequence[Found]:
+    """The mentions with a level, and those of a region that holds none of these levels; all, where none has a level."""
+    vertebrae = {vertebra for mention in mentions for level in mention.levels for vertebra in spine.members(level)}
+    if not vertebrae:
+        return mentions
+    apart = {name for name, row in book.regions.items() if row["vertebrae"] and not vertebrae & set(row["vertebrae"])}
+    return [
+        mention for mention in mentions if mention.levels or (mention.regions and apart.issuperset(mention.regions))
+    ]
 
 
 def _once(drafts: list[Draft]) -> list[Draft]:
@@ -141,12 +160,9 @@ def _once(drafts: list[Draft]) -> list[Draft]:
 
 
 def injury_levels(record: Record, item: Resolved, mention: Found) -> tuple[str, ...]:
-    """A traumatic mention's own levels, else the condition's (its study's region comes as a region name)."""
-    names = spine.substitute(mention.levels, record.changes)
-    if names:
-        return names
-    regions = mention.regions or item.regions or tuple(site.name for site in item.sites if site.kind == "region")
-    return item.levels or regions
+    """A traumatic mention's own levels or regions, else the condition's (its study's region comes as a region name)."""
+    own = spine.substitute(mention.levels, record.changes) or mention.regions
+    return own or item.levels or tuple(site.name for site in item.sites if site.kind == "region")
 
 
 def nondisplaced(record: Record, item: Resolved, mention: Found) -> bool:

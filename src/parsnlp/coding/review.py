@@ -141,10 +141,7 @@ def p_x4(
                     refused.evidence,
                 )
             )
-    affirmed = {item.condition for item in coded if item.assertion == "affirmed"}
     for item in conditions:
-        if item.condition in affirmed:
-            continue
         historical = [f for f in item.found if f.assertion == "historical"]
         if item.assertion == "historical" and historical:
             found.append(

@@ -8,7 +8,7 @@ from typing import Any
 from parsnlp.coding.drafts import CodeBook, Draft, own_spans, site_spans
 from parsnlp.extract import levels as spine
 from parsnlp.models import Alternative, Step
-from parsnlp.resolve import Record, Resolved
+from parsnlp.resolve import Resolved
 
 
 def p_c3(book: CodeBook, item: Resolved) -> tuple[str, list[Step]]:
@@ -105,7 +105,7 @@ def _neighbours(book: CodeBook, junction: str) -> set[str]:
     return {book.region_of(v) or "" for segment in book.regions[junction]["segments"] for v in spine.members(segment)}
 
 
-def p_c4_single_vertebra(book: CodeBook, record: Record, draft: Draft) -> None:
+def p_c4_single_vertebra(book: CodeBook, draft: Draft) -> None:
     """P-C4, last clause: a slip sited only by one vertebra takes its region, for review, the segment as alternative."""
     item = draft.source
     levels = item.levels
