@@ -651,6 +651,40 @@ def output_tables() -> dict[str, bytes]:
         return {name: (Path(folder) / "o" / f"{name}.csv").read_bytes() for name in outputs.TABLES}
 
 
+def output_database(data: bytes) -> None:
+    """An output as DuckDB: with bytes changed (from 0x80 on: places and bytes in turn), or one table, chosen by the first
+    byte, with columns and rows of any types, as DuckDB itself reads them from the CSV that follows."""
+    import duckdb
+
+    names = [*outputs.TABLES]
+    with tempfile.TemporaryDirectory(dir=scratch()) as folder:
+        out, table = Path(folder) / "out.duckdb", Path(folder) / "table.csv"
+        made = bytearray(small_database())
+        if data[:1] >= b"\x80":
+            for at in range(1, len(data) - 11, 12):
+                place = int.from_bytes(data[at : at + 4], "little") % len(made)
+                made[place : place + 8] = data[at + 4 : at + 12]
+            out.write_bytes(made)
+        else:
+            out.write_bytes(made)
+            table.write_bytes(data[1:])
+            name = names[data[0] % len(names) if data else 0]
+            with duckdb.connect(out) as database, contextlib.suppress(duckdb.Error):
+                database.execute(f"CREATE OR REPLACE TABLE \"{name}\" AS FROM read_csv('{table}')")
+        looked_at(out)
+
+
+@functools.cache
+def small_database() -> bytes:
+    with tempfile.TemporaryDirectory(dir=scratch()) as folder:
+        results, inputs, _ = written()[1].split(PART)
+        part = outputs.Part(Path(folder) / "r", Path(folder) / "i")
+        part.results.write_bytes(results)
+        part.inputs.write_bytes(inputs)
+        outputs.write("duckdb", Path(folder) / "o.duckdb", [part], {"sources": ["n.txt"]})
+        return (Path(folder) / "o.duckdb").read_bytes()
+
+
 def taken(data: bytes) -> None:
     """A file of decisions that somebody else has made."""
     with tempfile.TemporaryDirectory(dir=scratch()) as folder:
@@ -809,6 +843,7 @@ TARGETS = {
     **{name: Target(annotated(name), handed(name), TOOLS) for name in ANNOTATED},
     "output": Target(output, written, signs("\x1e", '"state":', '"done"', '"number":', "null", "[[[[", "9" * 30, '"codes":', '"evidence":', '"trail":')),
     "output table": Target(output_table, lambda: [bytes([at]) + each for at, each in enumerate(output_tables().values())], signs('"', ",", "\r\n", "\0", "true", "9" * 30, "2026-02-29", "; ")),
+    "output database": Target(output_database, lambda: [b"\x80" + b"\x08\x10\0\0" + b"\xff" * 8, *(bytes([at]) + each for at, each in enumerate(output_tables().values()))], signs('"', ",", "\r\n", "\0", "true", "9" * 30, "2026-02-29", "; ", "1e999", "nan")),
     "results": Target(results, lambda: [sample().to_json().encode(), b'{"schema_version": "1"}\n'], JSON),
     "decisions": Target(taken, taken_files, signs("SQLite format 3\0", '"codes":', '"act":', "accept", "wrong", "null")),
     "edition": Target(edition, small_editions, signs("null", "[]", "{}", '"codes":', '"rows":', "[[[[", '"title":', "9" * 30)),

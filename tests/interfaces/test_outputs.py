@@ -490,6 +490,26 @@ def test_an_output_that_lacks_a_table_is_refused(format: str, parts: list[Part],
         list(outputs.read(out))
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "CREATE VIEW codes AS SELECT * FROM kept",
+        "CREATE VIEW codes AS SELECT kept.* FROM kept, range(1000000000000)",
+        "CREATE VIEW codes AS SELECT * REPLACE ((SELECT content FROM read_text('{secret}')) AS code) FROM kept",
+        "CREATE SCHEMA other; CREATE TABLE other.codes AS FROM kept; CREATE VIEW codes AS FROM kept",
+    ],
+)
+def test_a_database_whose_tables_are_programs_is_refused(program: str, parts: list[Part], tmp_path: Path) -> None:
+    out, secret = tmp_path / "out.duckdb", tmp_path / "secret.txt"
+    secret.write_text("of another file")
+    outputs.write("duckdb", out, parts, RUN)
+    with duckdb.connect(out) as database:
+        database.execute("ALTER TABLE codes RENAME TO kept")
+        database.execute(program.format(secret=secret))
+    with pytest.raises(InputError, match="it has no table 'codes'"):
+        list(outputs.read(out))
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_part_that_is_gone_is_named(format: str, parts: list[Part], tmp_path: Path) -> None:
     parts[1].results.unlink()

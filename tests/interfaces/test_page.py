@@ -673,6 +673,24 @@ def test_a_file_of_decisions_that_holds_another_thing_is_refused(
     assert told
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "CREATE VIEW more AS WITH RECURSIVE a(b) AS (SELECT 1 UNION ALL SELECT b + 1 FROM a) SELECT b FROM a",
+        "CREATE TRIGGER more AFTER INSERT ON decision BEGIN DELETE FROM decision; END",
+    ],
+)
+def test_a_file_of_decisions_that_holds_programs_is_refused(tmp_path: Path, extractor: Extractor, program: str) -> None:
+    kept = Decisions(tmp_path / "decisions.sqlite")
+    note = Note(text=SHORT)
+    kept.take(decisions.item(extractor.extract(note), [note]), Decision(act="accept", code="M43.06"), {"note": SHORT})
+    with sqlite3.connect(kept.path) as database:
+        database.execute(program)
+    database.close()
+    with pytest.raises(InputError, match="it holds views or triggers"):
+        kept.states()
+
+
 # --- over HTTP --------------------------------------------------------------------------------------------------------
 
 

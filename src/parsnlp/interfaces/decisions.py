@@ -287,6 +287,11 @@ class Decisions:
 
     def _prepare(self, database: sqlite3.Connection) -> None:
         (version,) = database.execute("PRAGMA user_version").fetchone()
+        # A view or a trigger would be a program of whoever made the file.
+        if database.execute("SELECT 1 FROM sqlite_master WHERE type IN ('view', 'trigger')").fetchone():
+            raise InputError(
+                f"{self.path}: cannot be used for decisions: it holds views or triggers; name another file"
+            )
         if version == _VERSION:
             return
         if version == 1:  # before coders could give their names

@@ -372,8 +372,16 @@ def _duckdb_file(path: Path) -> Iterator[_Put]:
 def _read_duckdb(out: Path, wanted: Sequence[Table]) -> Iterator[tuple[str, Row]]:
     duckdb = _duckdb()
     try:
-        with duckdb.connect(out, read_only=True, config=_DUCKDB) as database:
+        with duckdb.connect(out, read_only=True, config={**_DUCKDB, "enable_external_access": False}) as database:
+            stored = {
+                name
+                for (name,) in database.execute(
+                    "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'"
+                ).fetchall()
+            }
             for table in wanted:
+                if table.name not in stored:  # a view would be a program of whoever made the file
+                    raise InputError(f"{out}: not an output of parsnlp batch: it has no table '{table.name}'")
                 names = ", ".join(f'"{column.name}"' for column in table.columns)
                 found = database.execute(f'SELECT {names} FROM "{table.name}"')
                 while some := found.fetchmany(_AT_ONCE):
