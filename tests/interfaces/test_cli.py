@@ -206,8 +206,38 @@ def test_a_full_disk_is_said(note: Path, options: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[0].startswith("parsnlp: the output cannot be written")
-    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("parsnlp: the output cannot be written (") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="not run: needs a POSIX shell")
+@pytest.mark.parametrize(
+    ("command", "status", "says"),
+    [
+        ("code note.txt >&-", 2, "parsnlp: the output cannot be written (Bad file descriptor)\n"),
+        ("code --json note.txt >&-", 2, "parsnlp: the output cannot be written (Bad file descriptor)\n"),
+        ("code - <&-", 2, "parsnlp: -: standard input: cannot be read (Bad file descriptor)\n"),
+        ("code --json note.txt 2>&- | grep -q schema_version", 0, ""),
+        ("batch note.txt --out out.jsonl <&- >&- 2>&- && grep -q schema_version out.jsonl", 0, ""),
+        ("batch - --quiet --out out.jsonl <&-", 3, "parsnlp: -: standard input cannot be read (Bad file descriptor)\n"),
+    ],
+)  # fmt: skip
+def test_streams_that_the_shell_has_closed(note: Path, tmp_path: Path, command: str, status: int, says: str) -> None:
+    (tmp_path / "note.txt").write_bytes(note.read_bytes())
+    call = f'parsnlp() {{ "{sys.executable}" -m parsnlp "$@"; }}; parsnlp {command}'
+    done = subprocess.run(call, shell=True, cwd=tmp_path, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr[-len(says) :] if says else done.stderr) == (status, says)
+    assert done.stderr.count("\n") <= 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="not run: elsewhere the folder in use cannot be removed")
+def test_the_folder_that_it_was_started_in_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text(BOTH)
+    call = (
+        f'mkdir gone; cd gone; rmdir ../gone; "{sys.executable}" -m parsnlp batch "{tmp_path}/note.txt" --out o.jsonl'
+    )
+    done = subprocess.run(call, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "parsnlp: the folder that it was started in is gone; change to another\n"
 
 
 # --- batch ----------------------------------------------------------------------------------------------------------

@@ -117,6 +117,20 @@ def test_the_output_is_no_input(tree: Tree) -> None:
         Sources(["out.jsonl"], without=ours)
 
 
+def test_outputs_of_earlier_runs_are_no_inputs(tree: Tree) -> None:
+    run = {"old.csv.run/run.json": "{}", "b/old.jsonl.run/run.json": "{}", "b/old.jsonl.run/inputs.jsonl": "{}"}
+    tree({"a.txt": "A", "old.csv/notes.csv": "text", "b/old.jsonl": "{}", "b/c.txt": "C", **run})
+    found = Sources(["."])
+    assert [item.id for item in found.inputs()] == ["a", "b/c"]
+    assert found.earlier == 2
+    assert not found.passed_over
+
+
+def test_a_folder_that_only_looks_like_a_runs_is_searched(tree: Tree) -> None:
+    tree({"night.run/a.txt": "A", "night.txt": "N"})
+    assert ids(".") == ["night.run/a", "night"]
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [

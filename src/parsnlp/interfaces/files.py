@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ def read(path: str | Path, name: str, **given: str | None) -> list[Encounter | F
     """
     try:
         if str(path) == reading.STDIN:
-            found = notes(sys.stdin.buffer.read(), "standard input", name)
+            found = notes(reading.standard_input(), "standard input", name)
         else:
             found = notes(reading.content(Path(path)), str(path), name)
     except InputError as error:

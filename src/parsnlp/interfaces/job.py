@@ -34,11 +34,11 @@ from parsnlp.errors import InputError
 from parsnlp.extractor import ENGINE, Extractor
 from parsnlp.interfaces import outputs
 from parsnlp.interfaces.batch import Fact, Options, Outcome, Reader, Tally, crashed
-from parsnlp.interfaces.outputs import Part, run_folder
+from parsnlp.interfaces.outputs import RUN, Part, run_folder
 from parsnlp.interfaces.sources import Input, Sources
 
 _PART_BYTES = 16_000_000  # a part of heavy inputs holds fewer of them, so that memory stays bounded
-_RUN, _INPUTS, _ERRORS, _PARTS, _LOCK = "run.json", "inputs.jsonl", "errors.jsonl", "parts", "lock"
+_INPUTS, _ERRORS, _PARTS, _LOCK = "inputs.jsonl", "errors.jsonl", "parts", "lock"
 _DECIDES = ("sources", "options", "policy", "procedures", "engine", "rule_set", "code_sets", "libraries")
 
 
@@ -78,7 +78,7 @@ def run(
     if resume and force:
         raise InputError("--resume goes on and --force begins anew; give one of them")
     folder = run_folder(out)
-    there = os.path.isfile(folder / _RUN)  # noqa: PTH113 - false of a name that is too long, which is told below
+    there = os.path.isfile(folder / RUN)  # noqa: PTH113 - false of a name that is too long, which is told below
     outputs.check(format, out, replace=force or there)
     facts = _described(sources, extractor, options)
     with _held(out), _stoppable():
@@ -91,13 +91,13 @@ def run(
             _drop(folder)
             return Done(Tally.again(before["counts"]), over=True)
         started = {**facts, "started": _now()}
-        _write_json(folder / _RUN, {**started, "state": "running"})
+        _write_json(folder / RUN, {**started, "state": "running"})
         work = _Work(folder, Reader(extractor, options))
         done = work.through(sources.inputs(), options.part_size, workers, failed, step)
         counts = done.tally.counts()
         _finish(out, work.parts, done.tally.written, format, {**facts, "counts": counts})
         speed = {"seconds": round(done.seconds, 1), "fresh": done.fresh}
-        _write_json(folder / _RUN, {**started, "state": "finished", "ended": _now(), **speed, "counts": counts})
+        _write_json(folder / RUN, {**started, "state": "finished", "ended": _now(), **speed, "counts": counts})
         _drop(folder)
         return done
 
@@ -285,14 +285,14 @@ def _json(value: object) -> bytes:
 def _before(folder: Path) -> dict[str, Any] | None:
     """What an earlier run says of itself; None where there was none."""
     try:
-        found: dict[str, Any] = json.loads((folder / _RUN).read_bytes())
+        found: dict[str, Any] = json.loads((folder / RUN).read_bytes())
         if found["state"] == "finished":
             Tally.again(found["counts"])
         return found
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{folder / _RUN}: cannot be read, so nothing can be resumed; --force does all anew") from None
+        raise InputError(f"{folder / RUN}: cannot be read, so nothing can be resumed; --force does all anew") from None
 
 
 def _over(before: dict[str, Any], now: dict[str, Any], out: Path, resume: bool) -> bool:
@@ -364,7 +364,7 @@ def _exists(out: Path) -> str:
 
 def _clear(folder: Path) -> None:
     """Leave nothing of an earlier run; what it says of itself goes first, so that half of it is never resumed."""
-    for name in (_RUN, _INPUTS, _ERRORS):
+    for name in (RUN, _INPUTS, _ERRORS):
         (folder / name).unlink(missing_ok=True)
     _drop(folder)
 

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 FORMATS = ("jsonl", "parquet", "csv", "duckdb")
 _ENDINGS = {".jsonl": "jsonl", ".parquet": "parquet", ".csv": "csv", ".duckdb": "duckdb", ".db": "duckdb"}
 _FOLDERS = ("parquet", "csv")
+_RUN_ENDING = ".run"
+RUN = "run.json"
+"""What tells of a run, in its folder."""
 _AT_ONCE = 8_192  # rows of a table that are held, and that stand together in a Parquet file
 _IN_A_FILE = 128  # of these to a Parquet file
 _DUCKDB = {
@@ -77,7 +80,14 @@ def format_of(out: Path, given: str | None) -> str:
 
 def run_folder(out: Path) -> Path:
     """The folder beside an output that tells of its run."""
-    return out.with_name(f"{out.name}.run")
+    return out.with_name(f"{out.name}{_RUN_ENDING}")
+
+
+def of_run(folder: str) -> str | None:
+    """The path of the output beside which the folder lies, if it tells of a run."""
+    if folder.endswith(_RUN_ENDING) and os.path.isfile(os.path.join(folder, RUN)):  # noqa: PTH113, PTH118 - of a million
+        return folder.removesuffix(_RUN_ENDING)
+    return None
 
 
 def check(format: str, out: Path, replace: bool = False) -> None:
@@ -397,7 +407,7 @@ def _read_jsonl(out: Path, wanted: Sequence[Table]) -> Iterator[tuple[str, Row]]
     """Results to rows, with what the run's folder tells of their inputs where there is one."""
     names = {table.name for table in wanted}
     folder = run_folder(out)
-    inputs, facts = folder / "inputs.jsonl", folder / "run.json"
+    inputs, facts = folder / "inputs.jsonl", folder / RUN
     if inputs.exists():
         found = _of_part(Part(out, inputs))
     else:

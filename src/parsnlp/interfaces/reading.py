@@ -78,8 +78,16 @@ def read(path: str | Path) -> Decoded:
     Raises `InputError` for a missing or unreadable file, a folder, a binary file, or bytes that belie their own mark.
     """
     if str(path) == STDIN:
-        return decode(sys.stdin.buffer.read(), "standard input")
+        return decode(standard_input(), "standard input")
     return decode(content(Path(path)), str(path))
+
+
+def standard_input() -> bytes:
+    """All of it. Raises `InputError` where it is closed or cannot be read."""
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise InputError(f"standard input: cannot be read ({error.strerror})") from None
 
 
 def decode(data: bytes, where: str) -> Decoded:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from parsnlp.errors import InputError
-from parsnlp.interfaces import files, formats, reading, rows
+from parsnlp.interfaces import files, formats, outputs, reading, rows
 from parsnlp.interfaces.files import TEXT
 from parsnlp.interfaces.reading import STDIN, Encounter, Failure
 from parsnlp.interfaces.rows import Row
@@ -97,7 +97,7 @@ class _Group:
 @dataclass(slots=True)
 class Sources:
     """The files that the sources name. `size`: their bytes, None where that is unknown. `passed_over`: by ending.
-    `failures`: folders that cannot be read.
+    `earlier`: outputs of other runs that lay in a folder, which are passed over too. `failures`: folders that cannot be read.
 
     Raises `InputError` for a source that is not there, is of no kind that is read, holds nothing, or lacks a column.
     """
@@ -108,6 +108,7 @@ class Sources:
     without: Collection[Path] = ()
     size: int | None = 0
     passed_over: Counter[str] = field(default_factory=Counter)
+    earlier: int = 0
     failures: list[Failure] = field(default_factory=list)
     _groups: list[_Group] = field(default_factory=list)
 
@@ -202,26 +203,38 @@ class Sources:
         while inside:
             below = inside.pop()
             try:
-                with os.scandir(folder / below) as entries:
-                    for entry in entries:
-                        path = below + entry.name
-                        if entry.name.startswith(".") or (entry.name in ours and self._ours(Path(entry.path))):
-                            continue
-                        if entry.is_dir(follow_symlinks=False):
-                            inside.append(f"{path}/")
-                        elif _is_file(entry) and (not entry.is_symlink() or reading.stays(Path(entry.path), root)):
-                            ending = rows.kind(entry.name)[0]
-                            if ending in _endings():
-                                found.append(path)
-                                self.size = None if self.size is None else self.size + entry.stat().st_size
-                            else:
-                                self.passed_over[ending] += 1
+                with os.scandir(folder / below) as scanned:
+                    entries = [entry for entry in scanned if not entry.name.startswith(".")]
+                earlier = self._earlier(entries)
+                for entry in entries:
+                    path = below + entry.name
+                    if entry.name in earlier or (entry.name in ours and self._ours(Path(entry.path))):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        inside.append(f"{path}/")
+                    elif _is_file(entry) and (not entry.is_symlink() or reading.stays(Path(entry.path), root)):
+                        ending = rows.kind(entry.name)[0]
+                        if ending in _endings():
+                            found.append(path)
+                            self.size = None if self.size is None else self.size + entry.stat().st_size
+                        else:
+                            self.passed_over[ending] += 1
             except OSError as error:
                 where = str(folder / below)
                 self.failures.append(Failure(where, f"the folder cannot be read ({error.strerror})"))
         found.sort()
         self._groups.append(_Group(_prefix(folder), named, found))
         return bool(found)
+
+    def _earlier(self, entries: list[os.DirEntry[str]]) -> set[str]:
+        """The names of what earlier runs have left in a folder: each an output, and the folder that tells of its run."""
+        found: set[str] = set()
+        for entry in entries:
+            out = outputs.of_run(entry.path)
+            if out is not None and not self._ours(Path(entry.path)):
+                found |= {os.path.basename(out), entry.name}  # noqa: PTH119
+                self.earlier += 1
+        return found
 
     def _ours(self, path: Path) -> bool:
         """Whether the path is of the output."""
@@ -296,6 +309,8 @@ def _of_table(path: str, name: str, columns: Columns, max_size: int, passed: int
             yield _of_rows(str(picked["id"]), [replace(row, fields=picked)], passed + row.passed)
     except InputError as error:
         yield _failed(name or path, Failure(path, str(error).removeprefix(f"{path}: ")), passed)
+    except OSError as error:  # of standard input; `rows` tells those of files
+        yield _failed(name or path, Failure(path, f"standard input cannot be read ({error.strerror})"), passed)
 
 
 def encounters(item: Input, columns: Columns, max_size: int = MAX_SIZE) -> list[Encounter | Failure]:

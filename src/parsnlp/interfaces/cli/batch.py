@@ -182,7 +182,7 @@ def batch(
         typer.echo("parsnlp: interrupted; what is done is kept, go on with the same command and --resume", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if not quiet:
-        for line in _closing(done, found.passed_over, out, str(folder / "errors.jsonl")):
+        for line in _closing(done, found, out, str(folder / "errors.jsonl")):
             typer.echo(line, err=True)
     if done.tally.failed:
         raise typer.Exit(SOME_FAILED)
@@ -215,20 +215,23 @@ def _on_spark(
     with spark.session(master, progress=sys.stderr.isatty() and not quiet) as session:
         done = Done(spark.write(session, found, out, extractor, options, force))
     if not quiet:
-        for line in _closing(done, found.passed_over, out, "its rows whose 'state' is failed"):
+        for line in _closing(done, found, out, "its rows whose 'state' is failed"):
             typer.echo(line, err=True)
     if done.tally.failed:
         raise typer.Exit(SOME_FAILED)
 
 
-def _closing(done: Done, passed_over: dict[str, int], out: Path, errors: str) -> Iterator[str]:
+def _closing(done: Done, found: Sources, out: Path, errors: str) -> Iterator[str]:
     """What is told at the end."""
     if done.over:
         yield f"{out}: finished already, its inputs were not looked at again; --force does all anew"
     yield from done.tally.lines()
-    if passed_over:
-        kinds = ", ".join(f"{count} {ending or 'without ending'}" for ending, count in sorted(passed_over.items()))
+    if found.passed_over:
+        over = sorted(found.passed_over.items())
+        kinds = ", ".join(f"{count} {ending or 'without ending'}" for ending, count in over)
         yield f"passed over, of no kind that is read: {kinds}"
+    if found.earlier:
+        yield f"passed over, outputs of earlier runs: {found.earlier}"
     if done.fresh:
         yield f"{done.fresh} notes in {done.seconds:.1f} s, {done.fresh / max(done.seconds, 0.001):.0f} notes/s"
     if done.tally.failed:

@@ -8,6 +8,7 @@ Exit status: 0 done; 1 a check failed; 2 misuse or bad input; 3 done with some i
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
@@ -53,7 +54,11 @@ class _Group(TyperGroup):
         except OSError as error:
             if error.filename is not None or error.errno == errno.EPIPE:  # not our stream's, or a reader that left
                 raise
-            typer.echo(f"parsnlp: the output cannot be written ({error.strerror})", err=True)
+            if error.errno == errno.ENOENT:  # of `os.getcwd`, alone among what fails without naming a file
+                typer.echo("parsnlp: the folder that it was started in is gone; change to another", err=True)
+            else:
+                typer.echo(f"parsnlp: the output cannot be written ({error.strerror})", err=True)
+                sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - or Python tries, and complains, once more at its end
             raise typer.Exit(MISUSE) from None
 
 
